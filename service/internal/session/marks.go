@@ -76,11 +76,8 @@ func (s *Session) marksLocked() Marks {
 		Durable: d.through, Visible: s.levels[memory.AckVisible].through, Indexed: s.levels[memory.AckIndexed].through,
 		Generation: d.generation, Closed: s.state == Closed, LastUsed: time.Unix(0, s.lastUsed), Counts: s.counts,
 	}
-	for _, r := range s.rejections {
-		if r.Sequence <= d.through {
-			m.Rejections = append(m.Rejections, r)
-		}
-	}
+	m.Rejections = append(m.Rejections, s.rejections.between(1, d.through+1)...)
+	m.Counts.Rejected -= uint64(len(s.rejections) - len(m.Rejections)) // these may yet be lost, and come again
 	return m
 }
 
