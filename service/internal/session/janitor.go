@@ -120,7 +120,7 @@ func (s *Session) unusedSinceLocked(t int64) bool {
 // rejections, without their texts.
 func (s *Session) shrinkLocked() {
 	s.watchers = nil
-	s.pressure = Status{}
+	s.pressure = nil
 	if n := len(s.rejections); cap(s.rejections) > s.m.cfg.IdleRejections || (n > 0 && s.rejections[n-1].Message != "") {
 		s.rejections.shrink(s.m.cfg.IdleRejections)
 	}

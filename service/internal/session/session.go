@@ -37,7 +37,7 @@ type Session struct {
 	levels     [memory.AckLevelCount]level
 	credits    memory.Credits
 	granted    memory.Credits // as credits, but not yet told while PAUSED
-	pressure   Status
+	pressure   *Status        // nil: none was told of
 	rejections rejections
 	counts     Counts
 	lastUsed   int64 // Unix nanoseconds
@@ -154,8 +154,8 @@ func (s *Session) PushStatus(st Status) {
 	st.Credits = memory.Credits{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pressure != st {
-		s.pressure = st
+	if s.pressure == nil || *s.pressure != st {
+		s.pressure = &st
 		s.sayStatusLocked()
 	}
 }

@@ -95,7 +95,10 @@ func (s *Session) errFellBehind() error {
 }
 
 func (s *Session) statusLocked() Status {
-	st := s.pressure
+	st := Status{State: Active}
+	if s.pressure != nil {
+		st = *s.pressure
+	}
 	switch {
 	case s.failed != nil:
 		st.State, st.Cause, st.RetryAfter = Failed, "journal", s.failed.RetryAfter
@@ -103,8 +106,6 @@ func (s *Session) statusLocked() Status {
 		st.State = s.state
 	case s.state == Paused:
 		st.State, st.Cause = Paused, "client"
-	case st.State == Unspecified:
-		st.State = Active
 	}
 	st.Credits = s.credits
 	return st
