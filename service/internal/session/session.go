@@ -152,6 +152,9 @@ func (s *Session) publishCreditsLocked() {
 // is told the newest. The credits in it are ignored: see [Session.SetCredits].
 func (s *Session) PushStatus(st Status) {
 	st.Credits = memory.Credits{}
+	if st.State == Unspecified {
+		st.State = Active
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pressure == nil || *s.pressure != st {
