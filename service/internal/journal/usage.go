@@ -34,6 +34,7 @@ func (l Level) String() string {
 type Usage struct {
 	Bytes    int64 // of segments that hold frames, up to the durable end
 	Segments int   // that hold frames, or will next
+	Spare    bool  // the segment after these is ready
 
 	First   Position // of the oldest segment that is kept
 	Last    Position // of the newest durable frame; 0 without frames
@@ -59,6 +60,7 @@ func (s *Segments) Usage() Usage {
 	defer s.mu.Unlock()
 	u := s.stats
 	u.Segments = len(s.segments)
+	u.Spare = s.spare != nil
 	u.First = s.segments[0].first
 	u.Durable = s.durable
 	u.Bytes = int64(s.durable - u.First)
