@@ -1,4 +1,4 @@
-//go:build !amd64_off
+//go:build !amd64
 
 package vector
 
