@@ -137,27 +137,65 @@ func TestNoRoomForNextSegment(t *testing.T) {
 }
 
 // TestWriteFindsDiskFull is about file systems that cannot reserve: half of a
-// commit is written, then there is no room. The half is taken back.
+// commit is written, with a whole frame in it, then there is no room. The half
+// is taken back.
 func TestWriteFindsDiskFull(t *testing.T) {
 	disk := vfs.NewMem(1)
 	inject := vfs.NewInject(disk, nil)
 	opts := small(inject, "log")
 	opts.SegmentBytes = 1 << 20
 	j := mustOpen(t, opts)
-	mustAppend(t, j, 0, 10)
-	inject.SetHook(vfs.FailNth(vfs.OpWrite, 0, syscall.ENOSPC))
-	for range 3 {
-		if _, err := j.Append(context.Background(), journaltest.NewFrame(1, 5000)); !errors.Is(err, journal.ErrFull) {
-			t.Fatalf("append to a full disk: %v", err)
+	for !j.Usage().Spare {
+		runtime.Gosched()
+	}
+	begun, release := make(chan struct{}), make(chan struct{})
+	inject.SetHook(func(c vfs.Call) error {
+		if c.Op != vfs.OpWrite {
+			return nil
+		}
+		select {
+		case <-begun:
+			return syscall.ENOSPC
+		default: // the first one is held until the others wait, and goes well
+			close(begun)
+			<-release
+			return nil
+		}
+	})
+	var wg sync.WaitGroup
+	for n, want := range []error{nil, journal.ErrFull, journal.ErrFull} {
+		wg.Add(1)
+		if err := j.AppendAsync(journaltest.NewFrame(n, n*n*2000), func(_ journal.Position, err error) {
+			defer wg.Done()
+			if !errors.Is(err, want) {
+				t.Errorf("frame %d: %v, want %v", n, err, want)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			<-begun
 		}
 	}
-	inject.SetHook(nil)
-	mustAppend(t, j, 2, 10)
-	after := mustOpen(t, journal.Options{FS: disk.Crash(), Dir: "log", SegmentBytes: 1 << 20})
-	got, err := journaltest.ReadAll(after, 0)
-	if err != nil || len(got) != 2 || got[1].Frame.FirstGeneration != 2 {
-		t.Fatalf("%d frames, %v", len(got), err)
+	close(release)
+	wg.Wait()
+	check := func(want ...int) {
+		t.Helper()
+		opts.FS = disk.Crash()
+		got, err := journaltest.ReadAll(mustOpen(t, opts), 0)
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%d frames, want %d; %v", len(got), len(want), err)
+		}
+		for i, p := range got {
+			if int(p.Frame.FirstGeneration) != want[i] {
+				t.Fatalf("frame %d in place of %d", p.Frame.FirstGeneration, want[i])
+			}
+		}
 	}
+	check(0)
+	inject.SetHook(nil)
+	mustAppend(t, j, 3, 10)
+	check(0, 3)
 }
 
 func TestWatermarks(t *testing.T) {
