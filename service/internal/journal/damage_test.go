@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -32,9 +31,7 @@ func written(t *testing.T, n int, clean bool) (*vfs.Mem, []journaltest.Placed) {
 		}
 		all = append(all, journaltest.Placed{Position: pos, Frame: f})
 	}
-	for !j.Usage().Spare { // what the disk holds must not be left to chance
-		runtime.Gosched()
-	}
+	waitSpare(j)
 	after := disk.Crash() // one frame a commit: everything is synced
 	if err := j.Close(); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package journal_test
 
 import (
-	"runtime"
 	"sync"
 	"testing"
 
@@ -18,10 +17,7 @@ func TestStrayFramesStayDead(t *testing.T) {
 	disk := vfs.NewMem(1)
 	inject := vfs.NewInject(disk, nil)
 	j := mustOpen(t, small(inject, "log"))
-	for !j.Usage().Spare {
-		// The hook below is about commits.
-		runtime.Gosched()
-	}
+	waitSpare(j)
 	// The first commit is held until two more frames wait: they become one.
 	started, release := make(chan struct{}), make(chan struct{})
 	inject.SetHook(func(c vfs.Call) error {
