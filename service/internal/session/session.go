@@ -137,6 +137,15 @@ func (s *Session) SetCredits(c memory.Credits) {
 	s.publishCreditsLocked()
 }
 
+// Regrant replaces the grant without telling the client: a new stream starts
+// from what init_ack says, since the places of the stream before it were given
+// back when that ended.
+func (s *Session) Regrant(c memory.Credits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.granted, s.credits = c, c
+}
+
 func (s *Session) publishCreditsLocked() {
 	if s.state == Paused || s.credits == s.granted {
 		return

@@ -1,0 +1,115 @@
+package space
+
+import (
+	"slices"
+
+	"github.com/engram-stream/engram/service/internal/filter"
+	"github.com/engram-stream/engram/service/internal/journal"
+	"github.com/engram-stream/engram/service/internal/memory"
+)
+
+// maxEvents bounds how many row-less generations are remembered for
+// consistency by time.
+const maxEvents = 4096
+
+// PrepareForget resolves ids and filter (either may be nil) to the rows that
+// are to go, and makes the frame that keeps this. The frame is nil when there
+// is nothing to forget. The caller holds the space from here to ApplyForget.
+func (s *Space) PrepareForget(ids []memory.ObservationID, pred *filter.Predicate) (*journal.Frame, []memory.Generation) {
+	v := s.view.Load()
+	var gens []memory.Generation
+	for _, id := range ids {
+		if row, ok := s.ids[id]; ok {
+			gens = append(gens, v.gen(row))
+		}
+	}
+	if pred != nil {
+		for _, row := range s.ids {
+			if o, err := memory.ParseRecord(v.record(row)); err == nil && pred.Match(o) {
+				gens = append(gens, v.gen(row))
+			}
+		}
+	}
+	return s.goneFrame(journal.KindForget, gens)
+}
+
+// PrepareRetention resolves what the space's retention says is to go now.
+func (s *Space) PrepareRetention() (*journal.Frame, []memory.Generation) {
+	set := s.Settings()
+	v := s.view.Load()
+	excess := int64(0)
+	if n := set.Retention.MaxObservations; n > 0 {
+		excess = max(0, s.live.Load()-n)
+	}
+	before := int64(0)
+	if age := set.Retention.MaxAge; age > 0 {
+		before = s.now().Add(-age).UnixNano()
+	}
+	if excess == 0 && before == 0 {
+		return nil, nil
+	}
+	rows := make([]uint32, 0, len(s.ids))
+	for _, row := range s.ids {
+		rows = append(rows, row)
+	}
+	slices.Sort(rows)
+	var gens []memory.Generation
+	for i, row := range rows {
+		if int64(i) >= excess && v.commitTime(row) >= before {
+			break
+		}
+		gens = append(gens, v.gen(row))
+	}
+	return s.goneFrame(journal.KindRetention, gens)
+}
+
+func (s *Space) goneFrame(kind journal.Kind, gens []memory.Generation) (*journal.Frame, []memory.Generation) {
+	if len(gens) == 0 {
+		return nil, nil
+	}
+	slices.Sort(gens)
+	gens = slices.Compact(gens)
+	return &journal.Frame{
+		Kind: kind, Space: s.id, Incarnation: s.incarnation,
+		FirstGeneration: s.assigned + 1, Generations: 1,
+		CommitTime: max(s.lastCommit, s.now().UnixNano()), Payload: encodeGone(gens),
+	}, gens
+}
+
+// ApplyForget carries out a durable frame of PrepareForget or
+// PrepareRetention: the rows are gone from every recall, at every generation.
+// It returns the generation at which they are.
+func (s *Space) ApplyForget(f *journal.Frame, gens []memory.Generation) memory.Generation {
+	s.applyGone(gens, f.FirstGeneration, f.CommitTime)
+	return f.FirstGeneration
+}
+
+func (s *Space) applyGone(gens []memory.Generation, g memory.Generation, at int64) {
+	s.assigned = g
+	s.lastCommit = max(s.lastCommit, at)
+	v := s.view.Load()
+	s.mu.Lock()
+	for _, gone1 := range gens {
+		row, ok := s.rowAt(gone1)
+		if !ok {
+			continue
+		}
+		v.death(row).Store(gone)
+		id, _ := memory.RecordID(v.record(row))
+		if held, ok := s.ids[id]; ok && held == row {
+			delete(s.ids, id)
+			s.live.Add(-1)
+		}
+		delete(s.quarantined, row)
+		s.bytes.Add(-int64(len(v.record(row))))
+	}
+	s.mu.Unlock()
+	s.publish(true, func(sn *Snapshot) {
+		sn.Generation, sn.CommittedAt = g, at
+		events := sn.events
+		if len(events) >= maxEvents {
+			events = events[len(events)-maxEvents/2:]
+		}
+		sn.events = append(slices.Clip(events), event{g, at})
+	})
+}

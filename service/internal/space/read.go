@@ -1,0 +1,97 @@
+package space
+
+import (
+	"fmt"
+
+	"github.com/engram-stream/engram/service/internal/filter"
+	"github.com/engram-stream/engram/service/internal/memory"
+)
+
+// Stored is an observation as the space holds it.
+type Stored struct {
+	Observation *memory.Observation // with its vector, aliasing the table
+	Generation  memory.Generation
+	CommittedAt int64
+	Quarantine  string // why it is kept from recall; empty if it is not
+}
+
+func (s *Space) rowOf(id memory.ObservationID) (uint32, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	row, ok := s.ids[id]
+	return row, ok
+}
+
+// observation reads a row back.
+func (sn *Snapshot) observation(row uint32) (*memory.Observation, error) {
+	o, err := memory.ParseRecord(sn.view.record(row))
+	if err != nil {
+		return nil, fmt.Errorf("read row %d: %w", row, err)
+	}
+	o.Vector = sn.view.vec(row, sn.dim)
+	return o, nil
+}
+
+func (s *Space) stored(sn *Snapshot, row uint32) (Stored, error) {
+	o, err := sn.observation(row)
+	if err != nil {
+		return Stored{}, err
+	}
+	s.mu.RLock()
+	reason := s.quarantined[row]
+	s.mu.RUnlock()
+	return Stored{Observation: o, Generation: sn.view.gen(row), CommittedAt: sn.view.commitTime(row), Quarantine: reason}, nil
+}
+
+// Get reads observations by id at the newest generation. missing are the ids
+// that stand for nothing there.
+func (s *Space) Get(ids []memory.ObservationID) (found []Stored, missing []memory.ObservationID, sn *Snapshot, err error) {
+	sn = s.Current()
+	for _, id := range ids {
+		row, ok := s.rowOf(id)
+		if !ok || int(row) >= sn.rows {
+			missing = append(missing, id)
+			continue
+		}
+		st, err := s.stored(sn, row)
+		if err != nil {
+			return nil, nil, sn, err
+		}
+		found = append(found, st)
+	}
+	return found, missing, sn, nil
+}
+
+// Page walks the observations of the snapshot with a generation above since,
+// in generation order, and returns at most limit that match. through is where
+// to go on; more is false when the walk reached the snapshot's end. It looks
+// at no more than look rows, so that a selective filter cannot hold it up.
+func (s *Space) Page(sn *Snapshot, since memory.Generation, pred *filter.Predicate, limit, look int) (page []Stored, through memory.Generation, more bool, err error) {
+	row := sn.view.rowsThrough(sn.rows, since)
+	through = since
+	for ; row < sn.rows && len(page) < limit && look > 0; row, look = row+1, look-1 {
+		through = sn.view.gen(uint32(row))
+		if !sn.view.alive(uint32(row), sn.Generation) {
+			continue
+		}
+		st, err := s.stored(sn, uint32(row))
+		if err != nil {
+			return nil, since, false, err
+		}
+		if pred == nil || pred.Match(st.Observation) {
+			page = append(page, st)
+		}
+	}
+	return page, through, row < sn.rows, nil
+}
+
+// VectorOf copies the vector of an observation: the cue of a recall by
+// example.
+func (s *Space) VectorOf(id memory.ObservationID) ([]float32, bool) {
+	sn := s.Current()
+	row, ok := s.rowOf(id)
+	if !ok || int(row) >= sn.rows {
+		return nil, false
+	}
+	return append([]float32(nil), sn.view.vec(row, sn.dim)...), true
+}

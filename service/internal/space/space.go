@@ -1,0 +1,192 @@
+package space
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/engram-stream/engram/service/internal/clock"
+	"github.com/engram-stream/engram/service/internal/fault"
+	"github.com/engram-stream/engram/service/internal/filter"
+	"github.com/engram-stream/engram/service/internal/hnsw"
+	"github.com/engram-stream/engram/service/internal/memory"
+)
+
+// Space is one memory space. See the package comment for who may call what.
+type Space struct {
+	id          memory.SpaceID
+	incarnation memory.Incarnation
+	clock       clock.Clock
+
+	snapshot   atomic.Pointer[Snapshot]
+	publishing sync.Mutex
+	deleted    chan struct{}
+
+	mu          sync.RWMutex
+	settings    Settings
+	ids         map[memory.ObservationID]uint32
+	marks       map[memory.SessionID]Mark
+	quarantined map[uint32]string
+
+	index *filter.Index
+
+	// The writer's own, behind the lease.
+	assigned   memory.Generation // last generation given to a frame
+	lastCommit int64
+	rows       int // rows given to frames, applied or not
+
+	// view is the widest table; ahead of the snapshot's while rows are filled.
+	view  atomic.Pointer[view]
+	graph atomic.Pointer[hnsw.Graph]
+
+	live         atomic.Int64 // observations alive
+	bytes        atomic.Int64 // memory of rows, dead ones included
+	waitingSince atomic.Int64 // Unix ns at which the oldest unpublished row became durable; 0 if none
+	scratch      sync.Pool
+}
+
+// Mark is how far a session has been applied here.
+type Mark struct {
+	Session     memory.SessionID
+	Incarnation memory.Incarnation
+	Durable     memory.Sequence
+	Generation  memory.Generation // at which all of it is visible
+	LastUsed    int64             // Unix nanoseconds
+	Rejections  []memory.Rejection
+}
+
+// maxKeptRejections bounds the rejections a mark repeats on resume.
+const maxKeptRejections = 64
+
+// New makes an empty space.
+func New(set Settings, c clock.Clock) *Space {
+	s := &Space{
+		id: set.ID, incarnation: set.Incarnation, clock: c, settings: set,
+		deleted:     make(chan struct{}),
+		ids:         map[memory.ObservationID]uint32{},
+		marks:       map[memory.SessionID]Mark{},
+		quarantined: map[uint32]string{},
+		index:       filter.NewIndex(),
+		assigned:    set.Base,
+		lastCommit:  set.CreatedAt.UnixNano(),
+	}
+	s.scratch.New = func() any { return &scratch{} }
+	s.view.Store(&view{})
+	s.snapshot.Store(&Snapshot{
+		Generation: s.assigned, CommittedAt: s.lastCommit, view: s.view.Load(), dim: set.Dimension, next: make(chan struct{}),
+	})
+	return s
+}
+
+// ID returns the space's name.
+func (s *Space) ID() memory.SpaceID { return s.id }
+
+// Incarnation returns which life of the name this is.
+func (s *Space) Incarnation() memory.Incarnation { return s.incarnation }
+
+// Settings returns a copy of the settings in force.
+func (s *Space) Settings() Settings {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.settings
+}
+
+// Dimension is the length of the space's vectors, 0 while it is not fixed.
+func (s *Space) Dimension() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.settings.Dimension
+}
+
+// Update puts changed settings in force, once they are durable. Dimension,
+// metric and embedder change only as long as the space has no dimension.
+func (s *Space) Update(set Settings) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settings.Quotas, s.settings.Retention, s.settings.IndexThreshold = set.Quotas, set.Retention, set.IndexThreshold
+	if s.settings.Dimension == 0 {
+		s.settings.Dimension, s.settings.Metric, s.settings.Embedder = set.Dimension, set.Metric, set.Embedder
+	}
+}
+
+// MarkDeleted ends the space: whoever waits on it is told.
+func (s *Space) MarkDeleted() {
+	select {
+	case <-s.deleted:
+	default:
+		close(s.deleted)
+	}
+}
+
+// Deleted is closed when the space was deleted.
+func (s *Space) Deleted() <-chan struct{} { return s.deleted }
+
+func (s *Space) now() time.Time { return s.clock.Now() }
+
+// Stats is a space in numbers.
+type Stats struct {
+	Generation  memory.Generation
+	Live        int64 // observations that recall can find, expired ones included
+	Rows        int   // rows published, dead ones included
+	Unindexed   int   // rows that are scanned
+	Bytes       int64 // memory
+	Quarantined int
+	// Staleness is the age of the oldest durable row that is not visible.
+	Staleness time.Duration
+}
+
+// Stats returns the numbers of now.
+func (s *Space) Stats() Stats {
+	snap := s.Current()
+	s.mu.RLock()
+	q := len(s.quarantined)
+	s.mu.RUnlock()
+	st := Stats{
+		Generation: snap.Generation, Live: s.live.Load(), Rows: snap.rows, Unindexed: snap.Unindexed(),
+		Bytes: s.bytes.Load(), Quarantined: q, Staleness: s.staleness(),
+	}
+	if g := s.graph.Load(); g != nil {
+		st.Bytes += int64(g.Bytes())
+	}
+	return st
+}
+
+func (s *Space) staleness() time.Duration {
+	if at := s.waitingSince.Load(); at != 0 {
+		return max(0, s.now().Sub(time.Unix(0, at)))
+	}
+	return 0
+}
+
+// CheckQuota fails with QUOTA_EXCEEDED when n more observations of b bytes
+// would be more than the space may hold.
+func (s *Space) CheckQuota(n int, b int64) *fault.Error {
+	q := s.Settings().Quotas
+	if live := s.live.Load(); q.MaxObservations > 0 && live+int64(n) > q.MaxObservations {
+		return fault.Retry(fault.ResourceExhausted, fault.QuotaExceeded, 5*time.Second,
+			"space %q holds %d observations and %d more were sent; its quota is %d", s.id, live, n, q.MaxObservations)
+	}
+	if size := s.bytes.Load(); q.MaxBytes > 0 && size+b > q.MaxBytes {
+		return fault.Retry(fault.ResourceExhausted, fault.QuotaExceeded, 5*time.Second,
+			"space %q takes %d bytes and %d more were sent; its quota is %d", s.id, size, b, q.MaxBytes)
+	}
+	return nil
+}
+
+// Marks returns how far each session was applied.
+func (s *Space) Marks() []Mark {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]Mark, 0, len(s.marks))
+	for _, m := range s.marks {
+		out = append(out, m)
+	}
+	return out
+}
+
+// DropMark forgets a session whose retention is over.
+func (s *Space) DropMark(id memory.SessionID) {
+	s.mu.Lock()
+	delete(s.marks, id)
+	s.mu.Unlock()
+}
