@@ -12,6 +12,9 @@ import (
 const leastRecall = 0.95
 
 func TestRecallOnGeneratedData(t *testing.T) {
+	if raceDetector {
+		t.Skip("measures recall in one goroutine: run without -race")
+	}
 	const rows, queries = 5000, 200
 	for _, tc := range []struct {
 		name string
