@@ -2,6 +2,7 @@ package hnsw
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 )
@@ -29,7 +30,8 @@ func (w *workspace) init(cfg Config) {
 // InsertBatch inserts rows in the order given, calling yield before each but
 // the first: when it returns false the batch ends there. It returns how many
 // rows were done, so that the rest can be inserted later. yield nil never
-// stops; use it to give way to recalls, an insert takes well under 1 ms.
+// stops. It is there to give way to recalls: an insert takes in the order of
+// 0.1 ms (10,000 rows of 768 components), and cannot be interrupted.
 func (g *Graph) InsertBatch(rows []uint32, yield func() bool) (done int) {
 	for i, row := range rows {
 		if i > 0 && yield != nil && !yield() {
@@ -86,7 +88,7 @@ func (g *Graph) link(row uint32, level int, entry uint32, top int) {
 		near = g.descend(q, near, layer, s)
 	}
 	for ; layer >= 0; layer-- {
-		g.searchLayer(q, near, layer, g.cfg.EfConstruction, 1<<62, nil, s)
+		g.searchLayer(q, near, layer, g.cfg.EfConstruction, math.MaxInt, nil, s)
 		w.nearest = append(w.nearest[:0], s.results...)
 		slices.Sort(w.nearest)
 		slices.Reverse(w.nearest)

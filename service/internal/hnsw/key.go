@@ -27,7 +27,7 @@ func (k key) score() float32 {
 // sortable maps a float32 to an integer of the same order: the sign bit is
 // flipped on positive numbers and all bits on negative ones.
 func sortable(f float32) uint32 {
-	if f != f {
+	if math.IsNaN(float64(f)) {
 		f = float32(math.Inf(-1))
 	}
 	bits := math.Float32bits(f)
