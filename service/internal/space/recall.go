@@ -15,7 +15,7 @@ import (
 
 // Search widths.
 const (
-	defaultEffort = 100
+	defaultEffort = 160
 	// maskedRows and maskedShare are when a filter is so selective that
 	// scanning its survivors beats walking the graph past everything else.
 	maskedRows  = 20_000
