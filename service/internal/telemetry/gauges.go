@@ -1,0 +1,138 @@
+package telemetry
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/engram-stream/engram/service/internal/memory"
+)
+
+// Reading is the state of the server at one moment, as gauges show it.
+type Reading struct {
+	QueueDepth     [memory.LaneCount]int
+	QueueCapacity  [memory.LaneCount]int
+	QueueReserved  [memory.LaneCount]int // places given out as credits or taken
+	QueueBytes     int64
+	ActiveSessions int
+	Pressure       float64 // 0..1
+	PressureLevel  int     // 0 normal … 3 overloaded
+	Utilization    []float64
+	JournalBytes   int64
+	JournalFailed  bool
+	DiskFree       uint64
+	SpaceCount     int
+	Spaces         []SpaceReading
+}
+
+// SpaceReading is the state of one space.
+type SpaceReading struct {
+	ID           memory.SpaceID
+	Generation   memory.Generation
+	Observations int64
+	Unindexed    int
+	Bytes        int64
+	Staleness    float64 // seconds
+}
+
+// Watch registers gauges that are read from read at each scrape.
+func (m *Metrics) Watch(reg prometheus.Registerer, read func() Reading) error {
+	return reg.Register(&gauges{read: read, limit: m.spaces.limit})
+}
+
+type gauges struct {
+	read  func() Reading
+	limit int
+}
+
+func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+}
+
+var (
+	queueDepth     = gaugeDesc("queue_depth", "Observations waiting in a lane.", "priority")
+	queueCapacity  = gaugeDesc("queue_capacity", "Observations a lane can hold.", "priority")
+	queueReserved  = gaugeDesc("queue_reserved", "Places of a lane that are promised or taken.", "priority")
+	queueBytes     = gaugeDesc("queue_memory_bytes", "Encoded bytes waiting in the queue.")
+	activeSessions = gaugeDesc("active_sessions_total", "Sessions with a stream.")
+	utilization    = gaugeDesc("worker_utilization", "Share of its time a worker spends on batches, 0 to 1.", "worker_id")
+	pressureState  = gaugeDesc("backpressure_state", "0 normal, 1 warning, 2 critical, 3 overloaded.", "memory_space")
+	pressureValue  = gaugeDesc("pressure", "How full the fullest lane is, 0 to 1.")
+	journalBytes   = gaugeDesc("journal_bytes", "Bytes of the journal on disk.")
+	journalFailed  = gaugeDesc("journal_failed", "1 when the journal has failed.")
+	diskFree       = gaugeDesc("disk_free_bytes", "Bytes free on the journal's file system.")
+	spaceCount     = gaugeDesc("memory_spaces", "Memory spaces.")
+	generation     = gaugeDesc("generation", "Newest visible generation.", "memory_space")
+	observations   = gaugeDesc("observations", "Live observations.", "memory_space")
+	unindexed      = gaugeDesc("unindexed_rows", "Rows the graph does not hold yet; they are scanned.", "memory_space")
+	spaceBytes     = gaugeDesc("memory_space_bytes", "Memory that observations take.", "memory_space")
+	staleness      = gaugeDesc("staleness_seconds", "Age of the oldest durable row that is not visible.", "memory_space")
+)
+
+// Describe implements prometheus.Collector.
+func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		queueDepth, queueCapacity, queueReserved, queueBytes, activeSessions, utilization, pressureState, pressureValue,
+		journalBytes, journalFailed, diskFree, spaceCount, generation, observations, unindexed, spaceBytes, staleness,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	r := g.read()
+	set := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for l := range r.QueueDepth {
+		name := memory.Lane(l).String()
+		set(queueDepth, float64(r.QueueDepth[l]), name)
+		set(queueCapacity, float64(r.QueueCapacity[l]), name)
+		set(queueReserved, float64(r.QueueReserved[l]), name)
+	}
+	set(queueBytes, float64(r.QueueBytes))
+	set(activeSessions, float64(r.ActiveSessions))
+	set(pressureValue, r.Pressure)
+	for i, u := range r.Utilization {
+		set(utilization, u, strconv.Itoa(i))
+	}
+	set(journalBytes, float64(r.JournalBytes))
+	failed := 0.0
+	if r.JournalFailed {
+		failed = 1
+	}
+	set(journalFailed, failed)
+	set(diskFree, float64(r.DiskFree))
+	set(spaceCount, float64(r.SpaceCount))
+	g.collectSpaces(r, set)
+}
+
+// collectSpaces shows the first spaces by themselves and the rest together.
+func (g *gauges) collectSpaces(r Reading, set func(*prometheus.Desc, float64, ...string)) {
+	rest := SpaceReading{ID: otherSpaces}
+	for i, s := range r.Spaces {
+		if i >= g.limit {
+			rest.Observations += s.Observations
+			rest.Unindexed += s.Unindexed
+			rest.Bytes += s.Bytes
+			rest.Staleness = max(rest.Staleness, s.Staleness)
+			rest.Generation = max(rest.Generation, s.Generation)
+			continue
+		}
+		g.collectSpace(s, r.PressureLevel, set)
+	}
+	if len(r.Spaces) > g.limit {
+		g.collectSpace(rest, r.PressureLevel, set)
+	}
+}
+
+func (g *gauges) collectSpace(s SpaceReading, level int, set func(*prometheus.Desc, float64, ...string)) {
+	name := string(s.ID)
+	set(generation, float64(s.Generation), name)
+	set(observations, float64(s.Observations), name)
+	set(unindexed, float64(s.Unindexed), name)
+	set(spaceBytes, float64(s.Bytes), name)
+	set(staleness, s.Staleness, name)
+	set(pressureState, float64(level), name)
+}
