@@ -101,7 +101,6 @@ type OpenAI struct {
 // Journal sizes the log.
 type Journal struct {
 	SegmentBytes  Size    `koanf:"segment_bytes" doc:"Size of a segment file; the next one is preallocated." range:"1MiB 4GiB"`
-	Fsync         bool    `koanf:"fsync" doc:"Wait for stable storage before acking DURABLE. Off: a power cut loses acked observations."`
 	HighWatermark float64 `koanf:"high_watermark" doc:"Share of the disk in use from which new observations are refused." range:"0.1 0.99"`
 	LowWatermark  float64 `koanf:"low_watermark" doc:"Share of the disk in use below which they are accepted again." range:"0.05 0.99"`
 }
@@ -147,7 +146,7 @@ func Default() Config {
 			BaseURL: "https://api.openai.com", Model: "text-embedding-3-small", APIKeyEnv: "OPENAI_API_KEY",
 			Timeout: 30 * time.Second, MaxBatch: 64, MaxRetries: 4, MaxConcurrent: 4,
 		}},
-		Journal:   Journal{SegmentBytes: 64 * MiB, Fsync: true, HighWatermark: 0.95, LowWatermark: 0.90},
+		Journal:   Journal{SegmentBytes: 64 * MiB, HighWatermark: 0.95, LowWatermark: 0.90},
 		Telemetry: Telemetry{Metrics: true, MetricSpaceLimit: 200},
 		CORS:      CORS{AllowedOrigins: []string{}},
 		Drain:     Drain{Timeout: 30 * time.Second},

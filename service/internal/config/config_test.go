@@ -89,12 +89,12 @@ log:
 worker:
   count: 3
 cors: {allowed_origins: [https://a.example, https://b.example]}
-journal: {fsync: false, high_watermark: 0.8, low_watermark: 0.7}
+journal: {high_watermark: 0.8, low_watermark: 0.7}
 `)
 	c, origins, err := Load(Sources{
 		File:  file,
 		Env:   []string{"PATH=/bin", "ENGRAM_QUEUE_NORMAL=22", "ENGRAM_QUEUE_LOW=23", "ENGRAM_CONFIG=x", "ENGRAM_SESSION_IDLE_TIMEOUT=5m", "ENGRAM_MINE=1"},
-		Flags: parsed(t, "--queue-low=33", "--journal-fsync", "--limits-max-request-bytes", "32MiB", "--json"), Reserved: []string{"ENGRAM_MINE"},
+		Flags: parsed(t, "--queue-low=33", "--limits-max-request-bytes", "32MiB", "--json"), Reserved: []string{"ENGRAM_MINE"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ journal: {fsync: false, high_watermark: 0.8, low_watermark: 0.7}
 	want.Session.MaxSessions, want.Session.Window, want.Session.WindowBytes = 10_000, 1024, 4*MiB
 	want.Session.IdleTimeout = 5 * time.Minute
 	want.Limits.MaxSpaces, want.Limits.MaxRequestBytes = 1_000, 32*MiB
-	want.Journal = Journal{SegmentBytes: 16 * MiB, Fsync: true, HighWatermark: 0.8, LowWatermark: 0.7}
+	want.Journal = Journal{SegmentBytes: 16 * MiB, HighWatermark: 0.8, LowWatermark: 0.7}
 	want.CORS.AllowedOrigins = []string{"https://a.example", "https://b.example"}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
@@ -158,7 +158,7 @@ func TestErrors(t *testing.T) {
 		{"no size", "queue: {bytes: lots}", nil, "queue.bytes", "not a size"},
 		{"no duration", "drain: {timeout: 30}", nil, "drain.timeout", "not a duration"},
 		{"no number", "", []string{"ENGRAM_WORKER_COUNT=two"}, "worker.count", "from env ENGRAM_WORKER_COUNT"},
-		{"no bool", "", []string{"ENGRAM_JOURNAL_FSYNC=maybe"}, "journal.fsync", "neither true nor false"},
+		{"no bool", "", []string{"ENGRAM_TELEMETRY_METRICS=maybe"}, "telemetry.metrics", "neither true nor false"},
 		{"out of range", "worker: {count: 5000}", nil, "worker.count", "worker.count is 5000; it must be in 0..1024"},
 		{"size out of range", "queue: {bytes: 2TiB}", nil, "queue.bytes", "queue.bytes is 2TiB; it must be in 1MiB..1TiB"},
 		{"unknown level", "log: {level: loud}", nil, "log.level", "debug, info, warn, error"},
@@ -227,7 +227,6 @@ func TestPrintReadsBack(t *testing.T) {
 		c.Queue.High = rapid.IntRange(1, 1e8).Draw(t, "high")
 		c.Queue.Bytes = 16*MiB + Size(rapid.Int64Range(0, int64(GiB)).Draw(t, "bytes"))
 		c.Drain.Timeout = time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "timeout"))
-		c.Journal.Fsync = rapid.Bool().Draw(t, "fsync")
 		c.Journal.LowWatermark = rapid.Float64Range(0.05, 0.9).Draw(t, "low")
 		c.CORS.AllowedOrigins = append([]string{}, []string{"*", "https://a.example"}[:rapid.IntRange(0, 2).Draw(t, "origins")]...)
 		var out bytes.Buffer
