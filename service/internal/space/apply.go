@@ -37,7 +37,7 @@ func (s *Space) Begin(b *Batch) {
 // filled already are left alone, so it may be called again after a panic.
 func (s *Space) Apply(b *Batch, through int) {
 	for ; b.applied < through; b.applied++ {
-		if err := failpoint.Hit("space.apply"); err != nil {
+		if err := failpoint.Hit(failpoint.SpaceApply); err != nil {
 			panic(fmt.Sprintf("apply row: %v", err))
 		}
 		s.fill(b, b.applied)
@@ -141,6 +141,7 @@ func (s *Space) advanceMark(run *journal.Run, b *Batch) {
 	m.Durable = max(m.Durable, run.First+memory.Sequence(run.Count)-1)
 	m.Generation = s.assigned
 	m.LastUsed = b.commit
+	m.Rejected += uint64(len(run.Rejected))
 	for _, r := range run.Rejected {
 		m.Rejections = append(m.Rejections, memory.Rejection{Sequence: r.Sequence, ObservationID: r.ObservationID, Reason: r.Reason, Message: r.Message})
 	}

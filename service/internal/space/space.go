@@ -52,7 +52,8 @@ type Mark struct {
 	Durable     memory.Sequence
 	Generation  memory.Generation // at which all of it is visible
 	LastUsed    int64             // Unix nanoseconds
-	Rejections  []memory.Rejection
+	Rejections  []memory.Rejection // the newest; see maxKeptRejections
+	Rejected    uint64             // all of them
 }
 
 // maxKeptRejections bounds the rejections a mark repeats on resume.

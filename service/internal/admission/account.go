@@ -1,0 +1,227 @@
+package admission
+
+import (
+	"github.com/engram-stream/engram/service/internal/fault"
+	"github.com/engram-stream/engram/service/internal/memory"
+)
+
+// Window bounds what a session may have outstanding.
+type Window struct {
+	MaxItems int
+	MinItems int // what a session gets to start with
+	MaxBytes int64
+}
+
+// minWindowBytes is the smallest byte window worth reserving.
+const minWindowBytes = 64 << 10
+
+// Account is the credit of one stream. Its stream's reader calls Admit and
+// Unadmit, the worker that holds the space calls Decided, and Close is called
+// once, by whoever opened it; Decided may still come after it. All fields are
+// guarded by the monitor's mutex.
+type Account struct {
+	m       *Monitor
+	lane    memory.Lane
+	limits  Window
+	onGrant func(memory.Credits)
+
+	through     memory.Sequence // granted
+	next        memory.Sequence // the next number to be admitted
+	outstanding int             // admitted and not decided
+	bytes       int64           // their encoded bytes
+	window      int             // what it has earned, in observations
+	spent       int             // admitted since the window last grew
+
+	windowBytes int64 // reserved for the life of the account
+	extraBytes  int64 // reserved beyond it, for what is outstanding
+
+	paused  bool
+	waiting bool
+	closed  bool
+	pace    pace
+}
+
+// Open makes the account of a stream whose next number is next. onGrant is
+// told when the grant grows later on.
+func (m *Monitor) Open(l memory.Lane, w Window, next memory.Sequence, onGrant func(memory.Credits)) *Account {
+	a := &Account{m: m, lane: l, limits: w, onGrant: onGrant, next: next, through: next - 1, window: max(1, min(w.MinItems, w.MaxItems))}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lanes[l].accounts++
+	for b := min(w.MaxBytes, max(minWindowBytes, m.queue.Free(l).Bytes/8)); b >= minWindowBytes; b /= 2 {
+		if m.queue.Reserve(l, 0, b) {
+			a.windowBytes = b
+			break
+		}
+	}
+	a.extend()
+	return a
+}
+
+// Credits is the grant as it stands.
+func (a *Account) Credits() memory.Credits {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	return a.credits()
+}
+
+func (a *Account) credits() memory.Credits {
+	return memory.Credits{Through: a.through, Bytes: a.windowBytes}
+}
+
+// unspent is how many credits are granted and not used.
+func (a *Account) unspent() int { return int(a.through + 1 - a.next) }
+
+// Admit lets n numbers from first on into the queue, all or nothing. Within
+// the grant it always does, except while the server drains or its journal has
+// failed; beyond it, when there is room.
+func (a *Account) Admit(first memory.Sequence, n int, bytes int64) *fault.Error {
+	var after later
+	defer func() { after.run() }()
+	m := a.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.closed(); f != nil {
+		return f
+	}
+	a.next = first
+	last := first + memory.Sequence(n) - 1
+	beyond := 0
+	if last > a.through {
+		beyond = int(last - max(a.through, first-1))
+	}
+	needBytes := max(0, a.bytes+bytes-a.windowBytes-a.extraBytes)
+	if a.outstanding == 0 && n == 1 {
+		needBytes = 0 // one may always be outstanding
+	}
+	if beyond > 0 || needBytes > 0 {
+		if f := m.blocked(); f != nil {
+			return f
+		}
+		if !m.queue.Reserve(a.lane, beyond, needBytes) {
+			return m.full(a.lane, n, bytes, &after)
+		}
+		a.extraBytes += needBytes
+	}
+	a.through = max(a.through, last)
+	a.next = last + 1
+	a.outstanding += n
+	a.bytes += bytes
+	a.spent += n
+	m.lanes[a.lane].items += n
+	m.lanes[a.lane].bytes += bytes
+	m.judge(a.lane, &after)
+	return nil
+}
+
+// Unadmit takes back the last Admit, which came to nothing: its numbers will
+// be sent again. The grant stays.
+func (a *Account) Unadmit(n int, bytes int64) {
+	var after later
+	defer func() { after.run() }()
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	a.next -= memory.Sequence(n)
+	a.settle(n, bytes, &after)
+	if a.closed {
+		a.m.queue.Release(a.lane, n, 0)
+	}
+}
+
+// settle counts n admitted observations as gone.
+func (a *Account) settle(n int, bytes int64, after *later) {
+	ln := &a.m.lanes[a.lane]
+	a.outstanding -= n
+	a.bytes -= bytes
+	ln.items -= n
+	ln.bytes -= bytes
+	if free := min(a.extraBytes, max(0, a.windowBytes+a.extraBytes-max(a.bytes, a.windowBytes))); free > 0 {
+		a.extraBytes -= free
+		a.m.queue.Release(a.lane, 0, free)
+	}
+	if a.closed && a.outstanding == 0 {
+		a.m.queue.Release(a.lane, 0, a.windowBytes+a.extraBytes)
+		a.windowBytes, a.extraBytes = 0, 0
+	}
+	a.m.judge(a.lane, after)
+}
+
+// Decided says that n numbers, the last of them through, are durable: their
+// places come free, and the grant grows as pressure allows.
+func (a *Account) Decided(_ memory.Sequence, n int, bytes int64) {
+	var after later
+	defer func() { after.run() }()
+	m := a.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queue.Release(a.lane, n, 0)
+	m.drained(n)
+	a.settle(n, bytes, &after)
+	m.serve(a.lane, &after)
+	if a.extend() {
+		a.tell(&after)
+	}
+}
+
+// tell queues the callback for a grown grant.
+func (a *Account) tell(after *later) {
+	c := a.credits()
+	*after = append(*after, func() { a.onGrant(c) })
+}
+
+// Pause stops the growth of the grant.
+func (a *Account) Pause() {
+	a.m.mu.Lock()
+	a.paused = true
+	a.m.mu.Unlock()
+}
+
+// Resume lets the grant grow again.
+func (a *Account) Resume() {
+	a.regrow(func() { a.paused = false })
+}
+
+// SetRate sets a ceiling on credits per second; 0 is none.
+func (a *Account) SetRate(perSecond float64) {
+	a.regrow(func() { a.pace.set(perSecond, a.m.cfg.Clock.Now()) })
+}
+
+// regrow changes something and sees whether the grant can grow.
+func (a *Account) regrow(change func()) {
+	var after later
+	defer func() { after.run() }()
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	change()
+	if a.extend() {
+		a.tell(&after)
+	}
+}
+
+// Close ends the account: what was granted and not spent comes free. What was
+// admitted keeps its places until it is decided.
+func (a *Account) Close() {
+	var after later
+	defer func() { after.run() }()
+	m := a.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a.closed {
+		return
+	}
+	a.closed = true
+	a.pace.stop()
+	m.lanes[a.lane].accounts--
+	if n := a.unspent(); n > 0 {
+		m.queue.Release(a.lane, n, 0)
+		a.through = a.next - 1
+	}
+	if a.outstanding == 0 {
+		m.queue.Release(a.lane, 0, a.windowBytes+a.extraBytes)
+		a.windowBytes, a.extraBytes = 0, 0
+	}
+	m.serve(a.lane, &after)
+}
+
+// retryPace is called by the pace's timer.
+func (a *Account) retryPace() { a.regrow(func() { a.pace.timer = nil }) }

@@ -1,0 +1,128 @@
+package admission
+
+import (
+	"time"
+
+	"github.com/engram-stream/engram/service/internal/memory"
+)
+
+// reserveShare is the part of a lane that grants leave free, for those who
+// come new and for calls.
+const reserveShare = 10 // a tenth
+
+// extend grows the grant as far as the account's window, its share and the
+// room there is allow, and reports whether it grew. The mutex is held.
+func (a *Account) extend() bool {
+	m := a.m
+	if a.closed || a.paused || m.closed() != nil || m.blocked() != nil {
+		return false
+	}
+	if a.spent >= a.window/2 && m.lanes[a.lane].level < Critical {
+		a.window, a.spent = min(2*a.window, a.limits.MaxItems), 0
+	}
+	held := a.unspent() + a.outstanding
+	want := m.target(a) - held
+	// Grants come in pieces worth an ack, except to whoever has nothing.
+	if want <= 0 || (want < a.window/8 && a.unspent() > 0) {
+		return false
+	}
+	want = a.pace.allow(want, m.cfg.Clock.Now(), a.retryPace)
+	for n := want; n > 0; n /= 2 {
+		if m.queue.Reserve(a.lane, n, 0) {
+			a.pace.take(n)
+			a.through += memory.Sequence(n)
+			return true
+		}
+	}
+	if want > 0 && held == 0 && !a.waiting {
+		a.waiting = true
+		m.lanes[a.lane].waiting = append(m.lanes[a.lane].waiting, a)
+	}
+	return false
+}
+
+// target is how much the account may hold: its window, as long as its share of
+// the lane allows.
+func (m *Monitor) target(a *Account) int {
+	ln := &m.lanes[a.lane]
+	free, capacity := m.queue.Free(a.lane).Items, m.queue.Capacity(a.lane).Items
+	window := a.window
+	if ln.level >= Critical {
+		window = min(window, a.limits.MinItems)
+	}
+	held := a.unspent() + a.outstanding
+	share := max(1, (free-capacity/reserveShare)/max(1, ln.accounts)+held)
+	return min(window, share)
+}
+
+// serve gives to those in line, first come first served, while there is room.
+func (m *Monitor) serve(l memory.Lane, after *later) {
+	ln := &m.lanes[l]
+	for len(ln.waiting) > 0 {
+		a := ln.waiting[0]
+		a.waiting = false
+		ln.waiting = ln.waiting[1:]
+		if a.closed || a.unspent() > 0 {
+			continue
+		}
+		if a.extend() {
+			a.tell(after)
+			continue
+		}
+		if a.waiting {
+			// Still no room: back to the head of the line.
+			n := len(ln.waiting) - 1
+			copy(ln.waiting[1:], ln.waiting[:n])
+			ln.waiting[0] = a
+			return
+		}
+	}
+	if len(ln.waiting) == 0 {
+		ln.waiting = nil
+	}
+}
+
+// pace is a token bucket on credits. The zero value lets everything pass.
+type pace struct {
+	rate   float64 // credits a second; 0 is no limit
+	tokens float64
+	at     time.Time
+	timer  *time.Timer
+}
+
+func (p *pace) set(rate float64, now time.Time) {
+	p.rate, p.at = max(0, rate), now
+	p.tokens = min(p.tokens, p.rate)
+	p.stop()
+}
+
+// allow is how many of n credits may be granted now; when it is fewer, again
+// is called once there are more.
+func (p *pace) allow(n int, now time.Time, again func()) int {
+	if p.rate == 0 {
+		return n
+	}
+	p.tokens = min(p.rate, p.tokens+now.Sub(p.at).Seconds()*p.rate) // a burst is a second's worth
+	p.at = now
+	if have := int(p.tokens); have < n {
+		if p.timer == nil {
+			need := min(float64(n), max(1, p.rate/20)) - p.tokens
+			p.timer = time.AfterFunc(time.Duration(max(.001, need/p.rate)*float64(time.Second)), again)
+		}
+		return have
+	}
+	return n
+}
+
+func (p *pace) take(n int) {
+	if p.rate != 0 {
+		p.tokens -= float64(n)
+	}
+}
+
+func (p *pace) stop() {
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+}

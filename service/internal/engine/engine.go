@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/engram-stream/engram/service/internal/admission"
+	"github.com/engram-stream/engram/service/internal/embed"
+	"github.com/engram-stream/engram/service/internal/fault"
+	"github.com/engram-stream/engram/service/internal/journal"
+	"github.com/engram-stream/engram/service/internal/queue"
+	"github.com/engram-stream/engram/service/internal/session"
+	"github.com/engram-stream/engram/service/internal/telemetry"
+	"github.com/engram-stream/engram/service/internal/worker"
+)
+
+// State is what the engine is doing.
+type State int32
+
+// The states, in the order in which they may follow one another.
+const (
+	Replaying State = iota // reads its journal back
+	Serving                // takes observations and answers recalls
+	Draining               // finishes what it has
+	Failed                 // the journal failed: answers recalls only
+)
+
+// Engine is the whole of the server below its protocols. All exported methods
+// may be called from any goroutine; Close is called once, last.
+type Engine struct {
+	opts      Options
+	rec       telemetry.Recorder
+	journal   journal.Journal
+	registry  *registry
+	queue     *queue.ObservationQueue
+	monitor   *admission.Monitor
+	sessions  *session.Manager
+	pool      *worker.Pool
+	indexer   *indexer
+	streams   *streams
+	embedders map[string]embed.Embedder
+
+	state     atomic.Int32
+	failure   atomic.Pointer[fault.Error]
+	closing   atomic.Bool
+	recalling atomic.Int64 // recalls under way
+	waiters   atomic.Int64 // of these, waiting for a generation
+	totals    totals
+	started   time.Time
+
+	housekeeping sync.WaitGroup
+	// stopping ends when Close begins.
+	stopping context.Context
+	stop     context.CancelFunc
+}
+
+// New opens the journal, reads it back and starts serving. It returns when
+// everything that was kept is visible again.
+func New(ctx context.Context, o Options) (*Engine, error) {
+	o = o.withDefaults()
+	e := &Engine{
+		opts: o, registry: newRegistry(), queue: queue.New(o.Queue), sessions: session.NewManager(o.Session),
+		indexer: newIndexer(), streams: newStreams(), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
+	}
+	e.stopping, e.stop = context.WithCancel(context.Background())
+	e.rec = tally{o.Recorder, &e.totals}
+	for _, emb := range o.Embedders {
+		e.embedders[emb.Identity().Kind] = emb
+	}
+	jo := o.Journal
+	jo.Observe = func(c journal.Commit) { e.rec.Committed(c.Frames, c.Records, c.Bytes, c.Wait, c.Write, c.Sync, c.Err) }
+	log, err := journal.Open(jo)
+	if err != nil {
+		return nil, err
+	}
+	e.journal = log
+	if err := e.recover(ctx); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	e.start()
+	return e, nil
+}
+
+// start sets the goroutines going, once the state of before is restored.
+func (e *Engine) start() {
+	e.monitor = admission.NewMonitor(e.opts.Admission, e.queue)
+	e.monitor.Subscribe(e.streams.pressureChanged)
+	e.pool = worker.New(e.opts.Worker, e.queue, processor{e}, e.rec)
+	e.pool.Start()
+	for range e.opts.IndexWorkers {
+		e.indexer.workers.Add(1)
+		go e.runIndexer()
+	}
+	for _, sl := range e.registry.all() {
+		e.wantIndex(sl)
+	}
+	e.sessions.Start(e.sessionsForgotten)
+	e.housekeeping.Add(1)
+	go e.keepHouse()
+	e.state.Store(int32(Serving))
+}
+
+// State returns what the engine is doing.
+func (e *Engine) State() State {
+	if e.failure.Load() != nil {
+		return Failed
+	}
+	return State(e.state.Load())
+}
+
+// Ready reports whether the engine takes observations, and if not, why.
+func (e *Engine) Ready() (bool, string) {
+	if err := e.takesWrites(); err != nil {
+		return false, err.Error()
+	}
+	return true, ""
+}
+
+// takesWrites fails while nothing new is taken.
+func (e *Engine) takesWrites() error {
+	if f := e.failure.Load(); f != nil {
+		return f
+	}
+	if State(e.state.Load()) == Draining {
+		return fault.Retry(fault.Unavailable, fault.Draining, time.Second, "the server is shutting down; come back in a moment")
+	}
+	return nil
+}
+
+// fail records that the journal failed: nothing new is taken from here on, and
+// everyone is told.
+func (e *Engine) fail(f *fault.Error) {
+	if !e.failure.CompareAndSwap(nil, f) {
+		return
+	}
+	e.opts.Log.Error("journal failed; nothing new is kept", "cause", errors.Unwrap(f))
+	e.monitor.Fail(f)
+	e.sessions.Fail(f)
+}
+
+// appendFailed turns an error of the journal into what callers are told.
+func (e *Engine) appendFailed(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fault.Of(err)
+	}
+	f := journalFailed(err)
+	e.fail(f)
+	return f
+}
+
+// Drain ends the taking of observations in order: everyone is told to go away
+// and come back, and what was accepted is made durable and visible.
+func (e *Engine) Drain(ctx context.Context) error {
+	e.state.CompareAndSwap(int32(Serving), int32(Draining))
+	e.sessions.GoAway(time.Second)
+	e.monitor.Drain()
+	return e.pool.Drain(ctx)
+}
+
+// Close ends all goroutines and the journal. What was accepted and is not
+// durable is lost, as by a crash: Drain comes first.
+func (e *Engine) Close() error {
+	e.closing.Store(true)
+	e.stop()
+	e.housekeeping.Wait()
+	e.pool.Stop()
+	e.indexer.close()
+	e.sessions.Stop()
+	err := e.journal.Close()
+	for _, emb := range e.opts.Embedders {
+		err = errors.Join(err, emb.Close())
+	}
+	return err
+}
+
+// Sessions returns the session manager, for watching and administration.
+func (e *Engine) Sessions() *session.Manager { return e.sessions }

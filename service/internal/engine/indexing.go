@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"runtime"
+	"sync"
+
+	"github.com/engram-stream/engram/service/internal/memory"
+)
+
+// indexPiece is how many rows an index worker moves before it looks at the
+// other spaces again.
+const indexPiece = 256
+
+// indexWaiters are acks that wait for the graph, in generation order. The
+// holder of the space adds, an index worker takes.
+type indexWaiters struct {
+	mu   sync.Mutex
+	list []indexWaiter
+}
+
+type indexWaiter struct {
+	owner *delivery
+	seq   memory.Sequence
+	gen   memory.Generation
+}
+
+// maxIndexWaiters bounds what a backlog of the graph can pile up here: beyond
+// it, waiters of one owner are merged.
+const maxIndexWaiters = 1 << 16
+
+func (w *indexWaiters) add(d *delivery, seq memory.Sequence, gen memory.Generation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.list); n > 0 && w.list[n-1].owner == d && n > maxIndexWaiters {
+		w.list[n-1].seq, w.list[n-1].gen = seq, gen
+		return
+	}
+	w.list = append(w.list, indexWaiter{d, seq, gen})
+}
+
+// through takes the waiters whose rows are all indexed.
+func (w *indexWaiters) through(gen memory.Generation) []indexWaiter {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for n < len(w.list) && w.list[n].gen <= gen {
+		n++
+	}
+	out := w.list[:n:n]
+	w.list = w.list[n:]
+	if len(w.list) == 0 {
+		w.list = nil
+	}
+	return out
+}
+
+// tellIndexed tells whoever waited for what is indexed now.
+func (sl *slot) tellIndexed() {
+	for _, w := range sl.awaiting.through(sl.space.IndexedThrough()) {
+		w.owner.reached(memory.AckIndexed, w.seq, w.gen)
+	}
+}
+
+// indexer owns the index workers and the list of spaces that want them.
+type indexer struct {
+	mu      sync.Mutex
+	wake    *sync.Cond
+	ready   []*slot
+	queued  map[*slot]bool // in ready, or in a worker's hands
+	again   map[*slot]bool // wanted while in a worker's hands
+	closed  bool
+	workers sync.WaitGroup
+}
+
+func newIndexer() *indexer {
+	x := &indexer{queued: map[*slot]bool{}, again: map[*slot]bool{}}
+	x.wake = sync.NewCond(&x.mu)
+	return x
+}
+
+// wantIndex lets an index worker look at the space.
+func (e *Engine) wantIndex(sl *slot) {
+	if !sl.space.WantsIndexing() {
+		sl.tellIndexed()
+		return
+	}
+	x := e.indexer
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return
+	}
+	if x.queued[sl] {
+		x.again[sl] = true
+		return
+	}
+	x.queued[sl] = true
+	x.ready = append(x.ready, sl)
+	x.wake.Signal()
+}
+
+// run is one index worker: it takes a space, moves a piece of its rows, and
+// puts it back at the end of the list while there is more.
+func (e *Engine) runIndexer() {
+	x := e.indexer
+	defer x.workers.Done()
+	for {
+		x.mu.Lock()
+		for len(x.ready) == 0 && !x.closed {
+			x.wake.Wait()
+		}
+		if x.closed {
+			x.mu.Unlock()
+			return
+		}
+		sl := x.ready[0]
+		x.ready = x.ready[1:]
+		delete(x.again, sl)
+		x.mu.Unlock()
+
+		n := sl.space.Index(indexPiece, e.yieldToRecalls)
+		sl.tellIndexed()
+		e.rec.Indexed(sl.space.ID(), n)
+
+		x.mu.Lock()
+		if x.again[sl] || sl.space.WantsIndexing() {
+			x.ready = append(x.ready, sl)
+		} else {
+			delete(x.queued, sl)
+		}
+		x.mu.Unlock()
+	}
+}
+
+// yieldToRecalls runs between two rows: a recall that is waiting for a
+// processor gets it before the next row.
+func (e *Engine) yieldToRecalls() bool {
+	if e.recalling.Load() > 0 {
+		runtime.Gosched()
+	}
+	return !e.closing.Load()
+}
+
+func (x *indexer) close() {
+	x.mu.Lock()
+	x.closed = true
+	x.wake.Broadcast()
+	x.mu.Unlock()
+	x.workers.Wait()
+}

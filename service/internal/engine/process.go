@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/engram-stream/engram/service/internal/failpoint"
+	"github.com/engram-stream/engram/service/internal/fault"
+	"github.com/engram-stream/engram/service/internal/memory"
+	"github.com/engram-stream/engram/service/internal/queue"
+	"github.com/engram-stream/engram/service/internal/space"
+	"github.com/engram-stream/engram/service/internal/telemetry"
+)
+
+// pendingBatch is a batch whose frame is durable and whose rows are on their
+// way to being visible. It outlives a panic of the worker that carried it.
+type pendingBatch struct {
+	batch *space.Batch
+	items []*queue.Item
+	shown int // items told VISIBLE
+}
+
+// indexOf finds an item of the batch.
+func (p *pendingBatch) indexOf(it *queue.Item) int {
+	for i := range p.items {
+		if p.items[i] == it {
+			return i
+		}
+	}
+	return -1
+}
+
+// processor carries batches from the queue to visibility: what the worker pool
+// calls. All its methods run under the lease of the space.
+type processor struct{ *Engine }
+
+// Process journals, applies and publishes a batch. After a panic it is called
+// again with the items one by one; what is durable is not journaled again.
+func (p processor) Process(_ context.Context, id memory.SpaceID, items []*queue.Item) error {
+	sl := p.registry.lookup(id)
+	if sl == nil {
+		p.Abandon(id, items, spaceDeleted(id))
+		return nil
+	}
+	if items[0].Progress.Journaled {
+		for _, it := range items {
+			if err := p.resume(sl, it); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return p.carry(sl, items, nil)
+}
+
+// Quarantine keeps an item that cannot be applied: it has its number and
+// generation, is readable by id, and no recall returns it.
+func (p processor) Quarantine(_ context.Context, id memory.SpaceID, it *queue.Item, reason string) error {
+	sl := p.registry.lookup(id)
+	if sl == nil {
+		p.Abandon(id, []*queue.Item{it}, spaceDeleted(id))
+		return nil
+	}
+	p.rec.Quarantined(id)
+	if !it.Progress.Journaled {
+		return p.carry(sl, []*queue.Item{it}, func(int) string { return reason })
+	}
+	pb := sl.pending
+	i := pb.indexOf(it)
+	if pb.batch.HasRow(i) {
+		frame := sl.space.Quarantine(pb.batch, reason)
+		if _, err := p.journal.Append(context.Background(), frame); err != nil {
+			return err
+		}
+		tellQuarantined(it, &pb.batch.Outcomes[i], reason)
+	}
+	return p.show(sl, pb, i+1)
+}
+
+// Abandon tells the owners that nothing will become of their items: the
+// journal failed, or the space was deleted.
+func (p processor) Abandon(_ memory.SpaceID, items []*queue.Item, err error) {
+	f := fault.Of(err)
+	if f.Reason != fault.SpaceDeleted {
+		f = journalFailed(err)
+		p.fail(f)
+	}
+	for _, g := range grouped(items) {
+		g.failed(f)
+	}
+}
+
+// carry takes fresh items the whole way.
+func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) string) error {
+	taken := time.Now()
+	entries := make([]memory.Entry, len(items))
+	for i, it := range items {
+		it.Trip.MarkAt(telemetry.StageQueue, taken)
+		entries[i] = it.Entry
+	}
+	batch := sl.space.Prepare(entries, quarantine)
+	if err := failpoint.Hit(failpoint.WorkerItem); err != nil {
+		return err
+	}
+	if batch.Frame != nil {
+		if _, err := p.journal.Append(context.Background(), batch.Frame); err != nil {
+			return err
+		}
+	}
+	sl.space.Begin(batch)
+	sl.pending = &pendingBatch{batch: batch, items: items}
+	kept := time.Now()
+	for i, it := range items {
+		it.Trip.MarkAt(telemetry.StageJournal, kept)
+		it.Progress.Journaled, it.Progress.Generation = true, batch.Outcomes[i].Generation
+	}
+	for _, g := range grouped(items) {
+		g.durable(batch.Outcomes, sl.reachedAt(g.from+len(g.items)))
+		for i, it := range g.items {
+			if quarantine != nil && batch.HasRow(g.from+i) {
+				tellQuarantined(it, &batch.Outcomes[g.from+i], quarantine(g.from+i))
+			}
+		}
+	}
+	return p.show(sl, sl.pending, len(items))
+}
+
+// resume goes on with one item of a batch that was interrupted after its
+// frame became durable.
+func (p processor) resume(sl *slot, it *queue.Item) error {
+	pb := sl.pending
+	if it.Progress.Applied || pb == nil {
+		return nil
+	}
+	return p.show(sl, pb, pb.indexOf(it)+1)
+}
+
+// show applies and publishes the first n items of a durable batch and tells
+// their owners.
+func (p processor) show(sl *slot, pb *pendingBatch, n int) error {
+	if n <= pb.shown {
+		return nil
+	}
+	sl.space.Apply(pb.batch, pb.batch.RowsThrough(n-1))
+	applied := time.Now()
+	sl.space.Publish(pb.batch)
+	published := time.Now()
+	items := pb.items[pb.shown:n]
+	for _, it := range items {
+		it.Trip.MarkAt(telemetry.StageApply, applied)
+		it.Trip.MarkAt(telemetry.StagePublish, published)
+		it.Progress.Applied = true
+	}
+	from := pb.shown
+	pb.shown = n
+	for _, g := range grouped(items) {
+		gen := sl.reachedAt(from + g.from + len(g.items))
+		g.owner.reached(memory.AckVisible, g.last(), gen)
+		sl.awaiting.add(g.owner, g.last(), gen)
+	}
+	p.report(sl, items, pb.batch.Outcomes[from:n])
+	p.wantIndex(sl)
+	return nil
+}
+
+// reachedAt is the generation at which the first n items of the pending batch
+// are visible: that of the last row among them, or, if they make none, of what
+// they repeat.
+func (sl *slot) reachedAt(n int) memory.Generation {
+	for i := n - 1; i >= 0; i-- {
+		if g := sl.pending.batch.Outcomes[i].Generation; g != 0 && sl.pending.batch.HasRow(i) {
+			return g
+		}
+	}
+	return sl.space.Current().Generation
+}
+
+func tellQuarantined(it *queue.Item, out *memory.Outcome, reason string) {
+	r := &memory.Rejection{Sequence: it.Sequence, ObservationID: out.ID, Reason: string(fault.Quarantined), Message: reason}
+	out.Quarantined = true
+	d := ownerOf(it)
+	if d.session != nil {
+		d.session.Reject(*r)
+	}
+	if d.call != nil {
+		d.call.quarantined(it.Sequence, r)
+	}
+}
+
+// report hands what happened to the recorder, one call per batch.
+func (p processor) report(sl *slot, items []*queue.Item, outcomes []memory.Outcome) {
+	done := make([]telemetry.Done, len(items))
+	for i, it := range items {
+		o := &outcomes[i]
+		if o.Rejection != nil && it.Rejection == nil {
+			p.rec.Rejected(it.Space, o.Rejection.Reason, 1)
+		}
+		done[i] = telemetry.Done{
+			Trip: &it.Trip, Session: it.Session, Sequence: it.Sequence, Generation: o.Generation, Lane: it.Lane,
+			Duplicate: o.Duplicate, Rejected: o.Rejection != nil,
+		}
+	}
+	p.rec.Published(sl.space.ID(), done)
+}
+
+func spaceDeleted(id memory.SpaceID) *fault.Error {
+	return fault.New(fault.NotFound, fault.SpaceDeleted, "space %q was deleted", id)
+}
+
+func journalFailed(cause error) *fault.Error {
+	return fault.Retry(fault.Unavailable, fault.JournalFailed, 30*time.Second,
+		"the journal failed and nothing new is kept until the server is restarted; recalls are still answered").Because(cause)
+}

@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"context"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+
+	"github.com/engram-stream/engram/service/internal/journal"
+	"github.com/engram-stream/engram/service/internal/memory"
+	"github.com/engram-stream/engram/service/internal/queue"
+	"github.com/engram-stream/engram/service/internal/session"
+	"github.com/engram-stream/engram/service/internal/telemetry"
+	"github.com/engram-stream/engram/service/internal/worker"
+)
+
+// Totals are counts since the start.
+type Totals struct {
+	Observations, Rejections, Refusals, Recalls uint64
+}
+
+// totals are the counters behind Totals.
+type totals struct {
+	observations, rejections, refusals, recalls atomic.Uint64
+}
+
+// Status is the engine in numbers.
+type Status struct {
+	State     State
+	Failure   string
+	Started   time.Time
+	Spaces    int
+	Sessions  int // attached
+	Queue     queue.Stats
+	Workers   []worker.Stats
+	Journal   journal.Usage
+	Pressure  float64
+	Totals    Totals
+	Live      int64
+	Unindexed int
+	Memory    uint64 // bytes from the system
+}
+
+// Status returns the numbers of now. It visits every space.
+func (e *Engine) Status() Status {
+	_, attached := e.sessions.Count()
+	st := Status{
+		State: e.State(), Started: e.started, Spaces: e.registry.count(), Sessions: attached,
+		Queue: e.queue.Stats(), Workers: e.pool.Stats(), Journal: e.journal.Usage(), Pressure: e.monitor.Pressure(),
+		Totals: Totals{
+			Observations: e.totals.observations.Load(), Rejections: e.totals.rejections.Load(),
+			Refusals: e.totals.refusals.Load(), Recalls: e.totals.recalls.Load(),
+		},
+		Memory: processMemory(),
+	}
+	if f := e.failure.Load(); f != nil {
+		st.Failure = f.Message
+	}
+	for _, sl := range e.registry.all() {
+		s := sl.space.Stats()
+		st.Live += s.Live
+		st.Unindexed += s.Unindexed
+	}
+	return st
+}
+
+func processMemory() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64() - s[1].Value.Uint64()
+}
+
+// CloseSession ends a session by an operator's wish, durably.
+func (e *Engine) CloseSession(ctx context.Context, id memory.SessionID) (session.Info, error) {
+	s, err := e.sessions.Lookup(id)
+	if err != nil {
+		return session.Info{}, err
+	}
+	sl, err := e.registry.find(s.Space())
+	if err != nil {
+		return session.Info{}, err
+	}
+	info, err := e.sessions.Close(id)
+	if err != nil {
+		return info, err
+	}
+	return info, e.keepSession(ctx, sl, s)
+}
+
+// tally is the recorder the engine reports to: it counts for Status and passes
+// everything on.
+type tally struct {
+	telemetry.Recorder
+	totals *totals
+}
+
+func (t tally) Published(id memory.SpaceID, batch []telemetry.Done) {
+	n := uint64(0)
+	for i := range batch {
+		if !batch[i].Rejected && !batch[i].Duplicate {
+			n++
+		}
+	}
+	t.totals.observations.Add(n)
+	t.Recorder.Published(id, batch)
+}
+
+func (t tally) Rejected(id memory.SpaceID, reason string, n int) {
+	t.totals.rejections.Add(uint64(n))
+	t.Recorder.Rejected(id, reason, n)
+}
+
+func (t tally) Refused(id memory.SpaceID, reason string, n int) {
+	t.totals.refusals.Add(1)
+	t.Recorder.Refused(id, reason, n)
+}
+
+func (t tally) Recalled(ctx context.Context, id memory.SpaceID, took time.Duration, n int) {
+	t.totals.recalls.Add(1)
+	t.Recorder.Recalled(ctx, id, took, n)
+}

@@ -1,0 +1,66 @@
+package rpc
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/validate"
+
+	"github.com/engram-stream/engram/gen/go/engram/v1/engramv1connect"
+	"github.com/engram-stream/engram/service/internal/engine"
+)
+
+// Handlers are the services of the contract over one engine.
+//
+// Owner: the server. Leave and Wait are called once, in this order, while
+// draining; the engine is closed after Wait.
+type Handlers struct {
+	engine  *engine.Engine
+	log     *slog.Logger
+	version string
+
+	readers sync.WaitGroup // goroutines of streams
+	leaving chan struct{}
+	once    sync.Once
+}
+
+// New makes the handlers.
+func New(e *engine.Engine, log *slog.Logger, version string) *Handlers {
+	return &Handlers{engine: e, log: log, version: version, leaving: make(chan struct{})}
+}
+
+// Register adds the services to a server.
+func (h *Handlers) Register(s *connect.Server) {
+	engramv1connect.RegisterMemoryServiceHandler(s, memoryService{h})
+	engramv1connect.RegisterSpaceServiceHandler(s, spaceService{h})
+	engramv1connect.RegisterAdminServiceHandler(s, adminService{h})
+}
+
+// Interceptors are what every call passes, outermost first.
+func (h *Handlers) Interceptors() []connect.ServerInterceptor {
+	return []connect.ServerInterceptor{h.Errors, Validate()}
+}
+
+// Validate checks requests against the rules in the contract. Bidirectional
+// streams are left out: what is wrong with a frame there is for the session to
+// say, in-band where it can be.
+func Validate() connect.ServerInterceptor {
+	check := validate.NewServerInterceptor()
+	return func(next connect.ServerFunc) connect.ServerFunc {
+		checked := check(next)
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+			if spec.StreamType == connect.StreamTypeBidi {
+				return next(ctx, spec, stream)
+			}
+			return checked(ctx, spec, stream)
+		}
+	}
+}
+
+// Leave ends the streams that would go on for ever: those that only watch.
+func (h *Handlers) Leave() { h.once.Do(func() { close(h.leaving) }) }
+
+// Wait waits for the goroutines of streams. Their handlers must have returned.
+func (h *Handlers) Wait() { h.readers.Wait() }
