@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"runtime/metrics"
+	"sort"
 	"sync/atomic"
 	"time"
 
@@ -118,4 +119,30 @@ func (t tally) Refused(id memory.SpaceID, reason string, n int) {
 func (t tally) Recalled(ctx context.Context, id memory.SpaceID, took time.Duration, n int) {
 	t.totals.recalls.Add(1)
 	t.Recorder.Recalled(ctx, id, took, n)
+}
+
+// Reading is the engine as gauges show it.
+func (e *Engine) Reading() telemetry.Reading {
+	_, attached := e.sessions.Count()
+	q, j := e.queue.Stats(), e.journal.Usage()
+	r := telemetry.Reading{
+		QueueBytes: q.Bytes(), ActiveSessions: attached, Pressure: e.monitor.Pressure(), PressureLevel: int(e.monitor.Level()),
+		JournalBytes: j.Bytes, JournalFailed: e.failure.Load() != nil, DiskFree: j.DiskFree,
+	}
+	for l := range q.Lanes {
+		r.QueueDepth[l], r.QueueCapacity[l], r.QueueReserved[l] = q.Lanes[l].Depth, q.Lanes[l].Capacity.Items, q.Lanes[l].Reserved
+	}
+	for _, w := range e.pool.Stats() {
+		r.Utilization = append(r.Utilization, w.Utilization)
+	}
+	all := e.registry.all()
+	sort.Slice(all, func(i, j int) bool { return all[i].space.ID() < all[j].space.ID() })
+	r.SpaceCount = len(all)
+	for _, sl := range all {
+		s := sl.space.Stats()
+		r.Spaces = append(r.Spaces, telemetry.SpaceReading{
+			ID: sl.space.ID(), Generation: s.Generation, Observations: s.Live, Unindexed: s.Unindexed, Bytes: s.Bytes, Staleness: s.Staleness.Seconds(),
+		})
+	}
+	return r
 }

@@ -50,8 +50,8 @@ type Mark struct {
 	Session     memory.SessionID
 	Incarnation memory.Incarnation
 	Durable     memory.Sequence
-	Generation  memory.Generation // at which all of it is visible
-	LastUsed    int64             // Unix nanoseconds
+	Generation  memory.Generation  // at which all of it is visible
+	LastUsed    int64              // Unix nanoseconds
 	Rejections  []memory.Rejection // the newest; see maxKeptRejections
 	Rejected    uint64             // all of them
 }
