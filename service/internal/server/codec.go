@@ -8,11 +8,13 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
+	"google.golang.org/protobuf/proto"
 )
 
 // vtMessage is a message with generated marshalling (vtprotobuf), which is
 // several times as fast as reflection.
 type vtMessage interface {
+	proto.Message
 	MarshalVT() ([]byte, error)
 	UnmarshalVT([]byte) error
 	MarshalToSizedBufferVT([]byte) (int, error)
@@ -64,6 +66,9 @@ func (c *codec) UnmarshalRead(ctx context.Context, src io.Reader, msg any) error
 	defer c.recycle(b)
 	b.Reset()
 	if _, err := b.ReadFrom(src); err != nil {
+		return err
+	}
+	if err := checkWire(m, b.Bytes()); err != nil {
 		return err
 	}
 	return m.UnmarshalVT(b.Bytes())

@@ -64,7 +64,7 @@ func TestCodecRefusesStringsThatAreNotUTF8(t *testing.T) {
 		}
 	}
 	// The bytes of a vector are no string.
-	packed := &v1.Observation{Embedding: &v1.Embedding{Form: &v1.Embedding_Packed{Packed: &v1.PackedVector{Data: []byte{0xff, 0xff, 0xff, 0xff}}}}}
+	packed := &v1.Observation{Embedding: &v1.Embedding{Packed: &v1.PackedVector{Data: []byte{0xff, 0xff, 0xff, 0xff}}}}
 	data, err := proto.Marshal(packed)
 	if err != nil {
 		t.Fatal(err)
