@@ -19,13 +19,14 @@ const maxDepth = protowire.DefaultRecursionLimit
 var (
 	errTooDeep = errors.New("messages nest too deep")
 	errNotUTF8 = errors.New("a string field is not valid UTF-8")
+	// errFieldNumber is also what the standard decoder says no to.
+	errFieldNumber = errors.New("a field number is out of range")
 )
 
 // checkWire does for an encoded message what generated decoding leaves out and
 // the standard decoder does: it bounds the nesting, and it refuses strings that
 // are not UTF-8, which could be decoded but never encoded again. It reads tags
-// and lengths and the bytes of strings; vectors are stepped over. What is
-// malformed otherwise is left for the decoder to say.
+// and lengths and the bytes of strings; vectors are stepped over.
 //
 // See https://protobuf.dev/programming-guides/encoding.
 func checkWire(msg proto.Message, data []byte) error {
@@ -85,19 +86,22 @@ func (s *shape) check(b []byte, depth int) error {
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return nil
+			return protowire.ParseError(n)
+		}
+		if num > protowire.MaxValidNumber {
+			return errFieldNumber
 		}
 		b = b[n:]
 		if typ != protowire.BytesType {
 			if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
-				return nil
+				return protowire.ParseError(n)
 			}
 			b = b[n:]
 			continue
 		}
 		v, n := protowire.ConsumeBytes(b)
 		if n < 0 {
-			return nil
+			return protowire.ParseError(n)
 		}
 		b = b[n:]
 		f, ok := s.fields[num]
