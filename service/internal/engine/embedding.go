@@ -3,11 +3,13 @@ package engine
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/engram-stream/engram/service/internal/embed"
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/space"
+	"github.com/engram-stream/engram/service/internal/telemetry"
 )
 
 func (e *Engine) defaultEmbedder() embed.Embedder {
@@ -55,8 +57,10 @@ func (e *Engine) embedAll(ctx context.Context, sp *space.Space, in []Incoming, s
 		return nil, fault.New(fault.InvalidArgument, fault.NoEmbedder, "space %q has no embedder", sp.ID())
 	}
 	vectors, errs := embed.Each(ctx, emb, texts)
+	done := time.Now()
 	var rejected []memory.Rejection
 	for k, i := range at {
+		in[i].Trip.MarkAt(telemetry.StageEmbed, done)
 		if err := errs[k]; err != nil {
 			f := fault.Of(err)
 			if f.Code != fault.InvalidArgument {
