@@ -18,7 +18,8 @@ const (
 	exitNotFound    = 4
 	exitUnavailable = 5
 	exitRefused     = 6
-	exitInterrupted = 130
+	exitInterrupted = 130 // 128 + SIGINT, as shells count
+	exitTerminated  = 143 // 128 + SIGTERM
 )
 
 // codedError is an error that chooses the exit code.

@@ -49,8 +49,11 @@ func serve(ctx context.Context, cfg config.Config, listening func(addr string)) 
 		// From here on a second signal ends the process.
 		again := make(chan os.Signal, 1)
 		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-		<-again
+		got := <-again
 		fmt.Fprintln(os.Stderr, "engram: interrupted again, stopping at once")
+		if got == syscall.SIGTERM {
+			os.Exit(exitTerminated)
+		}
 		os.Exit(exitInterrupted)
 	})()
 	return s.Run(ctx)
