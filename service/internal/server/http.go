@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"slices"
@@ -22,11 +23,14 @@ import (
 	"github.com/engram-stream/engram/service/internal/rpc"
 )
 
-// Transport settings, measured or reasoned in docs/transport.md.
+// Transport settings. There is no timeout for reading a request or writing its
+// answer: it would end streams that are meant to stay open. Calls carry their
+// own deadlines, and HTTP/2 pings find peers that are gone.
 const (
 	headerTimeout    = 10 * time.Second
-	compressMinBytes = 4096    // acks are tiny: gzip would cost more than it saves
-	streamWindow     = 1 << 20 // a peer that never reads stalls one stream, not its connection
+	idleTimeout      = 5 * time.Minute // of a connection without a call
+	compressMinBytes = 4096            // acks are tiny: gzip would cost more than it saves
+	streamWindow     = 1 << 20         // a peer that never reads stalls one stream, not its connection
 	connWindow       = 8 << 20
 	maxStreams       = 1000 // of one connection
 	corsMaxAge       = 2 * time.Hour
@@ -34,13 +38,14 @@ const (
 
 // newHTTP makes the HTTP server over a handler: HTTP/1.1 and HTTP/2, with and
 // without TLS, on one port.
-func newHTTP(h http.Handler) *http.Server {
+func (s *Server) newHTTP(h http.Handler) *http.Server {
 	var p http.Protocols
 	p.SetHTTP1(true)
 	p.SetHTTP2(true)
 	p.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler: h, Protocols: &p, ReadHeaderTimeout: headerTimeout,
+		Handler: h, Protocols: &p, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connWindow,
 			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
@@ -93,7 +98,7 @@ func (s *Server) notYet(w http.ResponseWriter, r *http.Request) {
 	_ = ew.Write(w, r, rpc.Status(replaying)) //nolint:errcheck // the peer is gone
 }
 
-var replaying = fault.Retry(fault.Unavailable, fault.Replaying, time.Second, "the server is starting and reads its journal back; come back in a moment")
+var replaying = fault.Retry(fault.Unavailable, fault.Replaying, time.Second, "replaying: the server is starting and reads its journal back; come back in a moment")
 
 // mount makes the handler of the services.
 func (s *Server) mount(h *rpc.Handlers) (http.Handler, error) {

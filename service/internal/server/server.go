@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -38,10 +37,9 @@ type Server struct {
 
 	listener net.Listener
 	admin    net.Listener
-	handlers *rpc.Handlers // set before services
 	services atomic.Pointer[http.Handler]
-	engine   atomic.Pointer[engine.Engine]
-	leaving  chan struct{}
+	backend  atomic.Pointer[backend] // set once the services are in place
+	leaving  chan struct{}           // closed when the stop begins
 	leave    sync.Once
 	killed   atomic.Bool
 }
@@ -70,7 +68,11 @@ func (s *Server) Listen() error {
 	}
 	if s.cfg.ListenFile != "" {
 		if err := writeWhole(s.cfg.ListenFile, s.Addr()+"\n"); err != nil {
-			return errors.Join(fmt.Errorf("write listen file: %w", err), l.Close())
+			err = errors.Join(fmt.Errorf("write listen file: %w", err), l.Close())
+			if s.admin != nil {
+				err = errors.Join(err, s.admin.Close())
+			}
+			return err
 		}
 	}
 	return nil
@@ -97,16 +99,23 @@ func writeWhole(path, text string) error {
 func (s *Server) Ready() (bool, string) { return s.ready() }
 
 func (s *Server) ready() (bool, string) {
-	if e := s.engine.Load(); e != nil {
-		return e.Ready()
+	select {
+	case <-s.leaving:
+		return false, draining
+	default:
+	}
+	if b := s.backend.Load(); b != nil {
+		return (*b).Ready()
 	}
 	return false, replaying.Message
 }
 
+const draining = "the server is shutting down; come back in a moment"
+
 // Run serves until ctx ends, then stops in good order. An error is one of
 // starting, or of the journal.
 func (s *Server) Run(ctx context.Context) error {
-	web := newHTTP(s.routes())
+	web := s.newHTTP(s.routes())
 	failed := make(chan error, 2)
 	var serving sync.WaitGroup
 	serve := func(h *http.Server, l net.Listener) {
@@ -119,7 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}()
 	}
 	serve(web, s.listener)
-	adminWeb := &http.Server{Handler: adminRoutes(), ReadHeaderTimeout: headerTimeout}
+	adminWeb := &http.Server{Handler: adminRoutes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	if s.admin != nil {
 		serve(adminWeb, s.admin)
 	}
@@ -129,6 +138,8 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case err = <-failed:
 		}
+	} else if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = nil // told to stop while it read its journal back: a stop like any other
 	}
 	return errors.Join(err, s.stop(web, adminWeb, &serving))
 }
@@ -148,7 +159,11 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	e, err := engine.New(ctx, opts)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", s.cfg.DataDir, err)
+		err = fmt.Errorf("open %s: %w", s.cfg.DataDir, err)
+		for _, emb := range opts.Embedders {
+			err = errors.Join(err, emb.Close())
+		}
+		return err
 	}
 	h := rpc.New(e, s.log, s.version)
 	mux, err := s.mount(h)
@@ -158,51 +173,11 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err := s.metrics.Watch(s.registry, e.Reading); err != nil {
 		return errors.Join(err, e.Close())
 	}
-	s.handlers = h
 	s.services.Store(&mux)
-	s.engine.Store(e)
+	b := backend(live{e, h})
+	s.backend.Store(&b)
 	s.log.Info("serving", "address", s.Addr(), "data_dir", s.cfg.DataDir, "version", s.version)
 	return nil
-}
-
-// stop ends everything in order: nobody new, finish, close.
-func (s *Server) stop(web, admin *http.Server, serving *sync.WaitGroup) error {
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Timeout)
-	defer cancel()
-	e := s.engine.Load()
-	var err error
-	s.leave.Do(func() { close(s.leaving) })
-	if e != nil && !s.killed.Load() {
-		s.handlers.Leave()
-		if err = e.Drain(ctx); err != nil {
-			err = fmt.Errorf("drain: %w", err)
-		}
-	}
-	if s.killed.Load() || web.Shutdown(ctx) != nil {
-		s.log.Warn("calls were still under way and are cut off", "after", time.Since(began).Round(time.Millisecond))
-		err = errors.Join(err, ignoreClosed(web.Close()))
-	}
-	err = errors.Join(err, ignoreClosed(admin.Close()))
-	serving.Wait()
-	if e != nil {
-		s.handlers.Wait()
-		err = errors.Join(err, e.Close())
-	}
-	if s.traces != nil {
-		flush, done := context.WithTimeout(context.Background(), 5*time.Second)
-		defer done()
-		err = errors.Join(err, s.traces.Shutdown(flush))
-	}
-	s.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
-	return err
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }
 
 // Kill makes the coming stop abrupt: nothing is drained, calls are cut off. For
