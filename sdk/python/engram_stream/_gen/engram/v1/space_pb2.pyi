@@ -1,0 +1,95 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Metric(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    METRIC_UNSPECIFIED: _ClassVar[Metric]
+    METRIC_COSINE: _ClassVar[Metric]
+    METRIC_DOT: _ClassVar[Metric]
+    METRIC_EUCLIDEAN: _ClassVar[Metric]
+
+class SpaceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SPACE_STATE_UNSPECIFIED: _ClassVar[SpaceState]
+    SPACE_STATE_ACTIVE: _ClassVar[SpaceState]
+    SPACE_STATE_REPLAYING: _ClassVar[SpaceState]
+    SPACE_STATE_READ_ONLY: _ClassVar[SpaceState]
+METRIC_UNSPECIFIED: Metric
+METRIC_COSINE: Metric
+METRIC_DOT: Metric
+METRIC_EUCLIDEAN: Metric
+SPACE_STATE_UNSPECIFIED: SpaceState
+SPACE_STATE_ACTIVE: SpaceState
+SPACE_STATE_REPLAYING: SpaceState
+SPACE_STATE_READ_ONLY: SpaceState
+
+class EmbedderSpec(_message.Message):
+    __slots__ = ("kind", "model", "dimension")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    model: str
+    dimension: int
+    def __init__(self, kind: _Optional[str] = ..., model: _Optional[str] = ..., dimension: _Optional[int] = ...) -> None: ...
+
+class Quotas(_message.Message):
+    __slots__ = ("max_observations", "max_bytes")
+    MAX_OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    max_observations: int
+    max_bytes: int
+    def __init__(self, max_observations: _Optional[int] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class Retention(_message.Message):
+    __slots__ = ("max_age", "max_observations")
+    MAX_AGE_FIELD_NUMBER: _ClassVar[int]
+    MAX_OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    max_age: _duration_pb2.Duration
+    max_observations: int
+    def __init__(self, max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_observations: _Optional[int] = ...) -> None: ...
+
+class Space(_message.Message):
+    __slots__ = ("id", "incarnation", "dimension", "metric", "embedder", "generation", "observations", "unindexed", "bytes", "state", "quotas", "retention", "index_threshold", "created_at", "history_window", "quarantined")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDER_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    UNINDEXED_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_FIELD_NUMBER: _ClassVar[int]
+    INDEX_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    incarnation: int
+    dimension: int
+    metric: Metric
+    embedder: EmbedderSpec
+    generation: int
+    observations: int
+    unindexed: int
+    bytes: int
+    state: SpaceState
+    quotas: Quotas
+    retention: Retention
+    index_threshold: int
+    created_at: _timestamp_pb2.Timestamp
+    history_window: _duration_pb2.Duration
+    quarantined: int
+    def __init__(self, id: _Optional[str] = ..., incarnation: _Optional[int] = ..., dimension: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., embedder: _Optional[_Union[EmbedderSpec, _Mapping]] = ..., generation: _Optional[int] = ..., observations: _Optional[int] = ..., unindexed: _Optional[int] = ..., bytes: _Optional[int] = ..., state: _Optional[_Union[SpaceState, str]] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ..., retention: _Optional[_Union[Retention, _Mapping]] = ..., index_threshold: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., history_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., quarantined: _Optional[int] = ...) -> None: ...
