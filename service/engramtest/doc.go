@@ -6,5 +6,9 @@
 //		// point any client at srv.URL, or a gRPC client at srv.Addr
 //	}
 //
-// The server ends with the test, and its data with the test's directory.
+// The server ends with the test, and its data with the test's directory. Kill
+// and Restart show what a client makes of a server that fails and comes back:
+//
+//	srv.Kill()
+//	srv.Restart(t) // same address, same data
 package engramtest

@@ -2,6 +2,7 @@ package engramtest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -17,7 +18,11 @@ const (
 	drainTimeout = 10 * time.Second
 )
 
-// Server is a running server. Its fields do not change.
+// Server is a running server. Its fields do not change, not even when it is
+// started again.
+//
+// Owner: the test that started it. Stop, Kill and Restart may be called from
+// any goroutine; they take turns.
 type Server struct {
 	// URL is where it answers, such as http://127.0.0.1:40123.
 	URL string
@@ -26,11 +31,17 @@ type Server struct {
 	// DataDir holds its journal.
 	DataDir string
 
+	options options
+	mu      sync.Mutex
+	life    *life // nil while it is stopped
+}
+
+// life is a server between its start and its end.
+type life struct {
 	server *server.Server
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // set before done is closed
-	once   sync.Once
 }
 
 // Option changes a server before it starts.
@@ -79,62 +90,111 @@ func Start(t testing.TB, opts ...Option) *Server {
 	if err := o.Validate(); err != nil {
 		t.Fatalf("engramtest: configure: %v", err)
 	}
-	s := &Server{server: server.New(o.Config, o.log, "test"), done: make(chan struct{}), DataDir: o.DataDir}
-	if err := s.server.Listen(); err != nil {
+	s := &Server{options: o, DataDir: o.DataDir}
+	if err := s.start(); err != nil {
 		t.Fatalf("engramtest: %v", err)
 	}
-	s.Addr = s.server.Addr()
-	s.URL = "http://" + s.Addr
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	go func() {
-		defer close(s.done)
-		s.err = s.server.Run(ctx)
-	}()
 	t.Cleanup(func() { s.Stop(t) })
-	s.awaitReady(t)
 	return s
 }
 
-func (s *Server) awaitReady(t testing.TB) {
-	t.Helper()
+// start begins a life and returns once the server is ready. The first one
+// chooses the address, the later ones keep it.
+func (s *Server) start() error {
+	srv := server.New(s.options.Config, s.options.log, "test")
+	if err := srv.Listen(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &life{server: srv, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		l.err = srv.Run(ctx)
+	}()
+	if err := l.awaitReady(); err != nil {
+		_ = l.end() // the reason is in err
+		return err
+	}
+	s.life = l
+	if s.Addr == "" {
+		s.Addr = srv.Addr()
+		s.URL = "http://" + s.Addr
+		s.options.Listen = s.Addr
+	}
+	return nil
+}
+
+// end tells the server to stop and gives what it ended with.
+func (l *life) end() error {
+	l.cancel()
+	<-l.done
+	return l.err
+}
+
+func (l *life) awaitReady() error {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	timeout := time.NewTimer(startTimeout)
 	defer timeout.Stop()
 	for {
-		ok, why := s.server.Ready()
+		ok, why := l.server.Ready()
 		if ok {
-			return
+			return nil
 		}
 		select {
 		case <-tick.C:
-		case <-s.done:
-			t.Fatalf("engramtest: the server ended while it started: %v", s.err)
+		case <-l.done:
+			return fmt.Errorf("the server ended while it started: %w", l.err)
 		case <-timeout.C:
-			t.Fatalf("engramtest: the server is not ready after %v: %s", startTimeout, why)
+			return fmt.Errorf("the server is not ready after %v: %s", startTimeout, why)
 		}
 	}
 }
 
 // Stop drains the server and waits for its end. Stopping it again does
-// nothing. It may be called from any goroutine.
+// nothing.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
-	s.cancel()
-	<-s.done
-	s.once.Do(func() {
-		if s.err != nil {
-			t.Errorf("engramtest: stop: %v", s.err)
-		}
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop(t)
+}
+
+func (s *Server) stop(t testing.TB) {
+	t.Helper()
+	l := s.life
+	s.life = nil
+	if l == nil {
+		return
+	}
+	if err := l.end(); err != nil {
+		t.Errorf("engramtest: stop: %v", err)
+	}
 }
 
 // Kill ends the server without a drain: connections are cut off, as when its
 // machine fails. What was acked DURABLE is kept all the same.
 func (s *Server) Kill() {
-	s.server.Kill()
-	s.cancel()
-	<-s.done
-	s.once.Do(func() {}) // an abrupt end is not clean, and not an error here
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.life
+	s.life = nil
+	if l == nil {
+		return
+	}
+	l.server.Kill()
+	_ = l.end() // an abrupt end is not clean, and not an error here
+}
+
+// Restart starts the server again, on the same address and the same data, and
+// returns once it takes observations. A server that still runs is stopped
+// first; after Kill this shows what a client finds after a crash.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop(t)
+	if err := s.start(); err != nil {
+		t.Fatalf("engramtest: restart: %v", err)
+	}
 }

@@ -48,6 +48,27 @@ func TestServerRemembersAcrossItsEnds(t *testing.T) {
 	}
 }
 
+// A restart keeps the address and the data, whatever the end before it, so a
+// client needs no second address.
+func TestRestartKeepsAddressAndData(t *testing.T) {
+	s := engramtest.Start(t)
+	c, addr := client(t, s), s.Addr
+	for i, end := range []func(){func() {}, func() { s.Kill() }, func() { s.Stop(t) }} {
+		if _, err := c.Observe(t.Context(), &v1.ObserveRequest{Space: "notes", Observations: []*v1.Observation{{Content: "life"}}}); err != nil {
+			t.Fatal(err)
+		}
+		end()
+		s.Restart(t)
+		space, err := c.ListObservations(t.Context(), &v1.ListObservationsRequest{Space: "notes", PageSize: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Addr != addr || len(space.Observations) != i+1 {
+			t.Fatalf("after restart %d: %d observations at %s, want %d at %s", i+1, len(space.Observations), s.Addr, i+1, addr)
+		}
+	}
+}
+
 func TestServersAreApart(t *testing.T) {
 	one, two := engramtest.Start(t), engramtest.Start(t)
 	if one.Addr == two.Addr || one.DataDir == two.DataDir {

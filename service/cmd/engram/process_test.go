@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // asProcess makes the test binary behave as engram itself.
@@ -23,7 +25,17 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(exitOK)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
+}
+
+// probe asks /readyz, over a connection that is not kept.
+func probe(addr string) (int, error) {
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	res, err := c.Get("http://" + addr + "/readyz")
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, res.Body.Close()
 }
 
 func engram(t *testing.T, args ...string) *exec.Cmd {
@@ -99,12 +111,11 @@ func serving(t *testing.T) (*exec.Cmd, string) {
 		t.Fatalf("the server does not say where it is: %q %v", line, err)
 	}
 	for range time.Tick(10 * time.Millisecond) {
-		res, err := http.Get("http://" + addr + "/readyz")
+		code, err := probe(addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = res.Body.Close()
-		if res.StatusCode == http.StatusOK {
+		if code == http.StatusOK {
 			break
 		}
 	}
@@ -160,12 +171,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 func awaitNotReady(t *testing.T, addr string) {
 	t.Helper()
 	for range time.Tick(10 * time.Millisecond) {
-		res, err := http.Get("http://" + addr + "/readyz")
-		if err != nil {
-			return
-		}
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusOK {
+		if code, err := probe(addr); err != nil || code != http.StatusOK {
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,23 +39,48 @@ Settings come from flags, then ENGRAM_ variables, then the file given by
 
 // serve runs a server until it is told to stop.
 func serve(ctx context.Context, cfg config.Config, listening func(addr string)) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	s := server.New(cfg, server.NewLog(cfg.Log), version)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer onSignals(cancel)()
+	log := server.NewLog(cfg.Log)
+	slog.SetDefault(log) // for libraries that log by themselves
+	s := server.New(cfg, log, version)
 	if err := s.Listen(); err != nil {
 		return err
 	}
 	listening(s.Addr())
-	defer context.AfterFunc(ctx, func() {
-		// From here on a second signal ends the process.
-		again := make(chan os.Signal, 1)
-		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-		got := <-again
-		fmt.Fprintln(os.Stderr, "engram: interrupted again, stopping at once")
-		if got == syscall.SIGTERM {
-			os.Exit(exitTerminated)
-		}
-		os.Exit(exitInterrupted)
-	})()
 	return s.Run(ctx)
+}
+
+// onSignals calls first at the first SIGINT or SIGTERM and ends the process at
+// the second. One channel takes both, so that none is lost in between. What it
+// returns puts the signals back as they were.
+func onSignals(first func()) (restore func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case <-quit:
+				return
+			case got := <-signals:
+				if n == 0 {
+					first()
+					continue
+				}
+				fmt.Fprintln(os.Stderr, "engram: interrupted again, stopping at once")
+				if got == syscall.SIGTERM {
+					os.Exit(exitTerminated)
+				}
+				os.Exit(exitInterrupted)
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(quit)
+		<-done
+	}
 }
