@@ -1,0 +1,114 @@
+package engram
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/connect/v2/connectproto"
+
+	"github.com/engram-stream/engram/gen/go/engram/v1/engramv1connect"
+)
+
+// Transport settings.
+const (
+	pingEvery      = 15 * time.Second // an idle connection is checked this often
+	pingTimeout    = 10 * time.Second
+	maxAnswerBytes = 64 << 20
+)
+
+// Client is a connection to a server. It is safe for concurrent use.
+type Client struct {
+	http   *http.Transport
+	memory engramv1connect.MemoryServiceClient
+	spaces engramv1connect.SpaceServiceClient
+	admin  engramv1connect.AdminServiceClient
+}
+
+type options struct {
+	tls          *tls.Config
+	grpc         bool
+	headers      http.Header
+	interceptors []connect.ClientInterceptor
+}
+
+// Option changes how a client connects.
+type Option func(*options)
+
+// WithTLS connects by TLS.
+func WithTLS(c *tls.Config) Option { return func(o *options) { o.tls = c } }
+
+// WithGRPC speaks the gRPC protocol in place of Connect's.
+func WithGRPC() Option { return func(o *options) { o.grpc = true } }
+
+// WithHeader sends a header with every call, such as an API key.
+func WithHeader(key, value string) Option { return func(o *options) { o.headers.Set(key, value) } }
+
+// WithInterceptors adds interceptors to every call, such as otelconnect's.
+func WithInterceptors(list ...connect.ClientInterceptor) Option {
+	return func(o *options) { o.interceptors = append(o.interceptors, list...) }
+}
+
+// Dial makes a client of the server at addr: host:port, or a URL. It does not
+// wait for the server: the first call does.
+func Dial(addr string, opts ...Option) (*Client, error) {
+	o := options{headers: http.Header{}}
+	for _, f := range opts {
+		f(&o)
+	}
+	base := addr
+	if !strings.Contains(addr, "://") {
+		base = "http://" + addr
+		if o.tls != nil {
+			base = "https://" + addr
+		}
+	}
+	var p http.Protocols
+	if strings.HasPrefix(base, "https://") {
+		p.SetHTTP2(true)
+	} else {
+		p.SetUnencryptedHTTP2(true)
+	}
+	t := &http.Transport{
+		Protocols: &p, TLSClientConfig: o.tls, Proxy: http.ProxyFromEnvironment,
+		HTTP2:           &http.HTTP2Config{SendPingTimeout: pingEvery, PingTimeout: pingTimeout, MaxReceiveBufferPerStream: 4 << 20, MaxReceiveBufferPerConnection: 16 << 20},
+		IdleConnTimeout: 2 * time.Minute,
+	}
+	co := []connecthttp.Option{
+		connecthttp.WithCodecs(newCodec(), connectproto.NewJSONCodec()), connecthttp.WithReadMaxBytes(maxAnswerBytes),
+	}
+	if o.grpc {
+		co = append(co, connecthttp.WithGRPC())
+	}
+	chain := o.interceptors
+	if len(o.headers) > 0 {
+		chain = append(chain, withHeaders(o.headers))
+	}
+	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: t}, base, co...), chain...)
+	return &Client{
+		http:   t,
+		memory: engramv1connect.NewMemoryServiceClient(client),
+		spaces: engramv1connect.NewSpaceServiceClient(client),
+		admin:  engramv1connect.NewAdminServiceClient(client),
+	}, nil
+}
+
+func withHeaders(h http.Header) connect.ClientInterceptor {
+	return func(next connect.ClientFunc) connect.ClientFunc {
+		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+			if info, ok := connect.CallInfoForClientContext(ctx); ok {
+				for k, v := range h {
+					info.RequestHeader().SetValues(k, v)
+				}
+			}
+			return next(ctx, spec)
+		}
+	}
+}
+
+// Close closes idle connections. Sessions are closed by themselves, before.
+func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -1,0 +1,141 @@
+package engram
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
+)
+
+// Priority is the lane an observation waits in.
+type Priority int
+
+// The priorities. The zero value leaves the choice to the session, or is Normal.
+const (
+	Unset Priority = iota
+	High
+	Normal
+	Low
+)
+
+// Observation is one thing to remember: a text, a vector, or both.
+type Observation struct {
+	// ID names it within its space: 1–128 bytes. Sending it again with the same
+	// content changes nothing. Empty: derived by the server.
+	ID string
+	// Content is the text. Without a Vector the space's embedder makes one of it.
+	Content string
+	// Vector has the length of the space's dimension.
+	Vector []float32
+
+	ObservedAt time.Time // zero: when it is received
+	ExpiresAt  time.Time // zero: never
+
+	// Confidence is 0..1; nil is the server's default, 0.7.
+	Confidence       *float32
+	Importance       float32 // 0..1
+	EmotionalValence float32 // −1..1
+	DecayRate        float32 // ≥ 0
+
+	Context  Context
+	Metadata map[string]any // JSON-like values
+
+	Priority Priority
+	// Replace overwrites what the space holds under ID.
+	Replace bool
+}
+
+// Context says where, with whom, why and how.
+type Context struct {
+	Location     string
+	Participants []string
+	Reason       string
+	Method       string
+}
+
+// toWire converts o. Vectors go as packed bytes: no per-element conversion on
+// either side.
+func (o *Observation) toWire() (*v1.Observation, error) {
+	m := &v1.Observation{
+		Id: o.ID, Content: o.Content, Confidence: o.Confidence, Importance: o.Importance, EmotionalValence: o.EmotionalValence,
+		DecayRate: o.DecayRate, Priority: v1.Priority(o.Priority), Replace: o.Replace,
+		ObservedAt: stamp(o.ObservedAt), ExpiresAt: stamp(o.ExpiresAt),
+	}
+	if o.Vector != nil {
+		m.Embedding = packed(o.Vector)
+	}
+	if c := o.Context; c.Location != "" || c.Participants != nil || c.Reason != "" || c.Method != "" {
+		m.Context = &v1.ObservationContext{Location: c.Location, Participants: c.Participants, Reason: c.Reason, Method: c.Method}
+	}
+	if o.Metadata != nil {
+		s, err := structpb.NewStruct(o.Metadata)
+		if err != nil {
+			return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "metadata", Message: err.Error()}
+		}
+		m.Metadata = s
+	}
+	return m, nil
+}
+
+// vectorMessage is an embedding and its parts in one allocation.
+type vectorMessage struct {
+	embedding v1.Embedding
+	packed    v1.PackedVector
+}
+
+func packed(v []float32) *v1.Embedding {
+	data := make([]byte, 4*len(v))
+	for i, f := range v {
+		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(f))
+	}
+	m := new(vectorMessage)
+	m.packed.Data, m.packed.Encoding = data, v1.VectorEncoding_VECTOR_ENCODING_F32_LE
+	m.embedding.Packed = &m.packed
+	return &m.embedding
+}
+
+func fromWireObservation(m *v1.Observation) Observation {
+	o := Observation{
+		ID: m.GetId(), Content: m.GetContent(), Confidence: m.Confidence, Importance: m.GetImportance(), EmotionalValence: m.GetEmotionalValence(),
+		DecayRate: m.GetDecayRate(), Priority: Priority(m.GetPriority()), Replace: m.GetReplace(),
+		ObservedAt: moment(m.GetObservedAt()), ExpiresAt: moment(m.GetExpiresAt()),
+	}
+	if c := m.GetContext(); c != nil {
+		o.Context = Context{Location: c.Location, Participants: c.Participants, Reason: c.Reason, Method: c.Method}
+	}
+	if s := m.GetMetadata(); s != nil {
+		o.Metadata = s.AsMap()
+	}
+	if e := m.GetEmbedding(); e != nil {
+		o.Vector = e.Values
+		if p := e.Packed; p != nil && p.Encoding == v1.VectorEncoding_VECTOR_ENCODING_F32_LE {
+			o.Vector = make([]float32, len(p.Data)/4)
+			for i := range o.Vector {
+				o.Vector[i] = math.Float32frombits(binary.LittleEndian.Uint32(p.Data[4*i:]))
+			}
+		}
+	}
+	return o
+}
+
+func stamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func moment(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+// Confidence makes the value of Observation.Confidence.
+func Confidence(v float32) *float32 { return proto.Float32(v) }

@@ -1,0 +1,157 @@
+package engram
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
+)
+
+// Metric is how a space compares vectors.
+type Metric int
+
+// The metrics. The zero value is the server's default, Cosine.
+const (
+	DefaultMetric Metric = iota
+	Cosine
+	Dot
+	Euclidean
+)
+
+// String gives the metric's name.
+func (m Metric) String() string {
+	return [...]string{"default", "cosine", "dot", "euclidean"}[max(0, min(int(m), 3))]
+}
+
+// Space describes a memory space.
+type Space struct {
+	ID             string
+	Dimension      int
+	Metric         Metric
+	Embedder       string // kind
+	EmbedderModel  string
+	Generation     uint64
+	Observations   uint64
+	Unindexed      uint64
+	Bytes          uint64
+	Quarantined    uint64
+	IndexThreshold uint64
+	CreatedAt      time.Time
+	MaxAge         time.Duration // retention
+	MaxCount       uint64        // retention
+}
+
+func spaceOf(m *v1.Space) Space {
+	return Space{
+		ID: m.GetId(), Dimension: int(m.GetDimension()), Metric: Metric(m.GetMetric()), Embedder: m.GetEmbedder().GetKind(), EmbedderModel: m.GetEmbedder().GetModel(),
+		Generation: m.GetGeneration(), Observations: m.GetObservations(), Unindexed: m.GetUnindexed(), Bytes: m.GetBytes(), Quarantined: m.GetQuarantined(),
+		IndexThreshold: m.GetIndexThreshold(), CreatedAt: moment(m.GetCreatedAt()),
+		MaxAge: m.GetRetention().GetMaxAge().AsDuration(), MaxCount: m.GetRetention().GetMaxObservations(),
+	}
+}
+
+// NewSpace describes a space to create. Zero values are the server's defaults.
+type NewSpace struct {
+	Dimension int
+	Metric    Metric
+	Embedder  string // none, hashing or openai
+	// IndexThreshold is from how many rows on a graph is built; nil is the
+	// server's default.
+	IndexThreshold *uint64
+	MaxAge         time.Duration // retention; 0 is for ever
+	MaxCount       uint64        // retention; 0 is no limit
+}
+
+// CreateSpace creates a space; created is false when it was there already.
+func (c *Client) CreateSpace(ctx context.Context, id string, n NewSpace) (s Space, created bool, err error) {
+	r := &v1.CreateSpaceRequest{
+		Space: id, Dimension: uint32(max(0, n.Dimension)), Metric: v1.Metric(n.Metric), Embedder: n.Embedder, IndexThreshold: n.IndexThreshold,
+		Retention: retention(n.MaxAge, n.MaxCount),
+	}
+	m, err := c.spaces.CreateSpace(ctx, r)
+	if err != nil {
+		return Space{}, false, fromWire(err)
+	}
+	return spaceOf(m.Space), m.Created, nil
+}
+
+func retention(age time.Duration, count uint64) *v1.Retention {
+	if age == 0 && count == 0 {
+		return nil
+	}
+	return &v1.Retention{MaxAge: durationpb.New(age), MaxObservations: count}
+}
+
+// GetSpace reads a space and its statistics.
+func (c *Client) GetSpace(ctx context.Context, id string) (Space, error) {
+	m, err := c.spaces.GetSpace(ctx, &v1.GetSpaceRequest{Space: id})
+	if err != nil {
+		return Space{}, fromWire(err)
+	}
+	return spaceOf(m.Space), nil
+}
+
+// ListSpaces goes through the spaces whose names begin with prefix, by name.
+func (c *Client) ListSpaces(ctx context.Context, prefix string) iter.Seq2[Space, error] {
+	return func(yield func(Space, error) bool) {
+		r := &v1.ListSpacesRequest{Prefix: prefix}
+		for {
+			m, err := c.spaces.ListSpaces(ctx, r)
+			if err != nil {
+				yield(Space{}, fromWire(err))
+				return
+			}
+			for _, s := range m.Spaces {
+				if !yield(spaceOf(s), nil) {
+					return
+				}
+			}
+			if r.PageToken = m.NextPageToken; r.PageToken == "" {
+				return
+			}
+		}
+	}
+}
+
+// SpaceChange says what to change of a space; nil stays.
+type SpaceChange struct {
+	IndexThreshold *uint64
+	MaxAge         *time.Duration
+	MaxCount       *uint64
+}
+
+// UpdateSpace changes retention or the index threshold.
+func (c *Client) UpdateSpace(ctx context.Context, id string, change SpaceChange) (Space, error) {
+	r := &v1.UpdateSpaceRequest{Space: id, IndexThreshold: change.IndexThreshold}
+	if change.MaxAge != nil || change.MaxCount != nil {
+		now, err := c.GetSpace(ctx, id)
+		if err != nil {
+			return Space{}, err
+		}
+		if change.MaxAge != nil {
+			now.MaxAge = *change.MaxAge
+		}
+		if change.MaxCount != nil {
+			now.MaxCount = *change.MaxCount
+		}
+		r.Retention = &v1.Retention{MaxAge: durationpb.New(now.MaxAge), MaxObservations: now.MaxCount}
+	}
+	m, err := c.spaces.UpdateSpace(ctx, r)
+	if err != nil {
+		return Space{}, fromWire(err)
+	}
+	return spaceOf(m.Space), nil
+}
+
+// DeleteSpace deletes a space and everything in it, and returns how many
+// observations there were.
+func (c *Client) DeleteSpace(ctx context.Context, id string) (uint64, error) {
+	m, err := c.spaces.DeleteSpace(ctx, &v1.DeleteSpaceRequest{Space: id})
+	if err != nil {
+		return 0, fromWire(err)
+	}
+	return m.Forgotten, nil
+}
