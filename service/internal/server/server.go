@@ -146,7 +146,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // start reads the journal back and puts the services in place.
 func (s *Server) start(ctx context.Context) (err error) {
-	if s.traces, err = tracing(ctx, s.version); err != nil {
+	if s.traces, err = tracing(ctx, s.version, s.log); err != nil {
 		return err
 	}
 	rec := telemetry.Recorder(s.metrics)

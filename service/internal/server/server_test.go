@@ -34,13 +34,18 @@ type running struct {
 // start runs a server until the test ends and waits until it is ready.
 func start(t *testing.T, change func(*config.Config)) *running {
 	t.Helper()
+	return startLogging(t, slog.New(slog.NewTextHandler(t.Output(), nil)), change)
+}
+
+func startLogging(t *testing.T, log *slog.Logger, change func(*config.Config)) *running {
+	t.Helper()
 	c := config.Default()
 	c.Listen, c.DataDir = "127.0.0.1:0", t.TempDir()
 	c.Drain.Timeout = 20 * time.Second
 	if change != nil {
 		change(&c)
 	}
-	s := New(c, slog.New(slog.NewTextHandler(t.Output(), nil)), "test")
+	s := New(c, log, "test")
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 // when they ask for none. The sampler, the limits and the exporter's settings
 // are read from the environment by the SDK itself.
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
-func tracing(ctx context.Context, version string) (*sdktrace.TracerProvider, error) {
+func tracing(ctx context.Context, version string, log *slog.Logger) (*sdktrace.TracerProvider, error) {
 	exporters := os.Getenv("OTEL_TRACES_EXPORTER")
 	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 	wanted := exporters == "otlp" || (exporters == "" && endpoint)
@@ -40,7 +40,7 @@ func tracing(ctx context.Context, version string) (*sdktrace.TracerProvider, err
 	if err != nil {
 		return nil, fmt.Errorf("describe the process for traces: %w", err)
 	}
-	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exp), sdktrace.WithResource(res)), nil
+	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(reporting{exp, log}), sdktrace.WithResource(res)), nil
 }
 
 func exporter(ctx context.Context) (sdktrace.SpanExporter, error) {
@@ -55,6 +55,21 @@ func exporter(ctx context.Context) (sdktrace.SpanExporter, error) {
 		return otlptracehttp.New(ctx)
 	}
 	return nil, fmt.Errorf("the protocol is %q; http/protobuf and grpc are known", protocol)
+}
+
+// reporting is an exporter that logs what it loses, in the form the rest of the
+// log has. Spans are not worth more than that: nothing waits for them.
+type reporting struct {
+	sdktrace.SpanExporter
+	log *slog.Logger
+}
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (r reporting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if err := r.SpanExporter.ExportSpans(ctx, spans); err != nil {
+		r.log.Warn("spans were not exported", "count", len(spans), "error", err)
+	}
+	return nil
 }
 
 // traced is a log handler that adds trace and span ids.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -113,6 +114,41 @@ func TestStagesAreExported(t *testing.T) {
 	}
 }
 
+// A collector that is away costs its spans, nothing else: calls are answered,
+// and the stop is clean.
+func TestCollectorAway(t *testing.T) {
+	sink := httptest.NewServer(http.NotFoundHandler())
+	sink.Close() // nobody listens there any more
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.URL)
+	var log lockedBuffer
+	s := startLogging(t, slog.New(slog.NewTextHandler(&log, nil)), nil)
+	observe(t, memoryClient(t, s), t.Context(), "the kettle is in the red box")
+	if err := s.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if !strings.Contains(log.String(), "not exported") {
+		t.Errorf("the log does not tell of the lost spans: %s", log.String())
+	}
+}
+
+// lockedBuffer is a buffer that many goroutines log into.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
 func names(m map[string]*tracepb.Span) (out []string) {
 	for n := range m {
 		out = append(out, n)
@@ -139,7 +175,7 @@ func TestTracingFollowsTheEnvironment(t *testing.T) {
 			for k, v := range c.env {
 				t.Setenv(k, v)
 			}
-			tp, err := tracing(t.Context(), "test")
+			tp, err := tracing(t.Context(), "test", slog.New(slog.DiscardHandler))
 			if (err == nil) != c.ok || (tp != nil) != c.on {
 				t.Fatalf("tracing: on %v, %v; want on %v, ok %v", tp != nil, err, c.on, c.ok)
 			}
