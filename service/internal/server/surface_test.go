@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1alpha" //nolint:staticcheck // the former name is what is tested
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -92,6 +93,36 @@ func TestReflection(t *testing.T) {
 		if err := stream.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Older tools ask for reflection by its former name.
+func TestReflectionUnderItsFormerName(t *testing.T) {
+	s := start(t, nil)
+	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := &reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}
+	if err := stream.Send(ask); err != nil {
+		t.Fatal(err)
+	}
+	res, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(res.GetListServicesResponse().GetService(), func(r *reflectionpb.ServiceResponse) bool {
+		return r.Name == engramv1connect.MemoryServiceName
+	}) {
+		t.Errorf("listed %v", res)
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Error(err)
 	}
 }
 
