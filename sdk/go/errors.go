@@ -94,3 +94,6 @@ var (
 	// NonBlocking when its buffer is full.
 	ErrFull = errors.New("engram: the session's buffer is full")
 )
+
+// codeName spells a status code given by number.
+func codeName(n uint32) string { return connect.Code(n).String() }

@@ -1,0 +1,193 @@
+package engram
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"github.com/cenkalti/backoff/v5"
+
+	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
+)
+
+// leave is why a stream ended, as its receiver saw it.
+type leave struct {
+	err   error         // nil: the session is over in good order
+	after time.Duration // when to come back, if the server said
+	final bool          // coming back is of no use
+}
+
+// connect opens a stream, introduces the session and takes over where the
+// server says it stands.
+func (s *Session) connect(ctx context.Context) (duplex, error) {
+	st, err := s.dial(ctx)
+	if err != nil {
+		return nil, fromWire(err)
+	}
+	s.mu.Lock()
+	init := &v1.SessionInit{Space: s.space, MustExist: s.opts.mustExist, SessionId: s.id, Priority: v1.Priority(s.opts.priority), AckLevels: s.levels()}
+	s.mu.Unlock()
+	if err := st.send(&v1.MemoryStreamRequest{Frame: &v1.MemoryStreamRequest_Init{Init: init}}); err != nil && !ended(err) {
+		st.close()
+		return nil, fromWire(err)
+	}
+	m, err := st.receive()
+	if err != nil {
+		st.close()
+		return nil, fromWire(err)
+	}
+	ack := m.GetInitAck()
+	if ack == nil {
+		st.close()
+		return nil, &Error{Code: connect.CodeInternal.String(), Reason: "PROTOCOL_ORDER", Message: "the server's first frame is not init_ack"}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.window.len() == 0 && s.window.first < ack.NextSequence {
+		s.window.first = ack.NextSequence // resumed from another process
+	}
+	s.id, s.credits = ack.SessionId, ack.Credits
+	s.raise(Durable, ack.DurableSequence)
+	s.sent = ack.NextSequence - 1
+	s.unacked = 0
+	for seq := s.window.first; seq <= s.sent && seq < s.window.next(); seq++ {
+		s.unacked += s.window.at(seq).size
+	}
+	return st, nil
+}
+
+// levels are the levels to be acked: DURABLE, for the window, and what Flush
+// waits for.
+func (s *Session) levels() []v1.AckLevel {
+	out := []v1.AckLevel{v1.AckLevel_ACK_LEVEL_DURABLE, v1.AckLevel_ACK_LEVEL_VISIBLE}
+	if l := s.opts.flushLevel; l != Durable && l != Visible {
+		out = append(out, v1.AckLevel(l))
+	}
+	return out
+}
+
+// run keeps the session connected until it is over. It is the sender's
+// goroutine.
+func (s *Session) run(ctx context.Context, st duplex) {
+	defer close(s.done)
+	defer s.cancel()
+	for {
+		gone := make(chan leave, 1)
+		go func() { gone <- s.receiveAll(st) }()
+		why, heard := s.sendAll(ctx, st, gone)
+		if !heard {
+			// What the server said counts for more than that sending failed,
+			// and may still be on its way: closing now would cut it off.
+			if l := lastWord(ctx, st, gone); why.err == nil || l.final || l.after > 0 {
+				why = l
+			}
+		}
+		st.close()
+		if ctx.Err() != nil || why.final || (why.err == nil && why.after == 0) {
+			s.end(why.err)
+			return
+		}
+		var err error
+		if st, err = s.reconnect(ctx, why.after); err != nil {
+			s.end(err)
+			return
+		}
+	}
+}
+
+// lastWordTimeout is how long a server that takes no more may take to say why.
+const lastWordTimeout = 2 * time.Second
+
+// lastWord waits for the receiver's end, and brings it about when it takes too
+// long.
+func lastWord(ctx context.Context, st duplex, gone <-chan leave) leave {
+	t := time.NewTimer(lastWordTimeout)
+	defer t.Stop()
+	select {
+	case l := <-gone:
+		return l
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	st.close()
+	return <-gone
+}
+
+// reconnect tries until it succeeds, the server says it never will, or the
+// time for it is over.
+func (s *Session) reconnect(ctx context.Context, after time.Duration) (duplex, error) {
+	if err := pause(ctx, after); err != nil {
+		return nil, err
+	}
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval, b.RandomizationFactor = 50*time.Millisecond, 5*time.Second, 1
+	deadline := time.Now().Add(s.opts.reconnect)
+	for {
+		st, err := s.connect(ctx)
+		if err == nil {
+			s.mu.Lock()
+			s.stats.Reconnects++
+			s.mu.Unlock()
+			return st, nil
+		}
+		var e *Error
+		if !errors.As(err, &e) {
+			return nil, err
+		}
+		if e.Reason == "SESSION_EXPIRED" && s.startOver() {
+			continue
+		}
+		if !e.Retryable && e.Code != connect.CodeUnavailable.String() && e.Reason != "TRANSPORT" {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, err
+		}
+		if err := pause(ctx, max(b.NextBackOff(), e.RetryAfter)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// startOver lets a session of which the server kept nothing begin anew; false
+// when something was kept, since it would be kept twice.
+func (s *Session) startOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id == "" || s.acked[Durable] > 0 || s.window.first != 1 {
+		return false
+	}
+	s.id = ""
+	return true
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// end records why the session is over.
+func (s *Session) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+		if err == nil {
+			s.err = ErrClosed
+		}
+	}
+	s.announce()
+	if s.recalls != nil {
+		s.recalls.fail(s.err)
+	}
+}
