@@ -182,7 +182,7 @@ func (s *Session) end(err error) {
 	defer s.mu.Unlock()
 	if s.err == nil {
 		s.err = err
-		if err == nil {
+		if err == nil || s.closed != nil {
 			s.err = ErrClosed
 		}
 	}
