@@ -1,21 +1,25 @@
 # Engram. `make help` lists the verbs.
 #
-# `make run` and `make build` need Go only. Everything else installs what it
-# needs below .cache, from the registries of Go, npm and PyPI.
+# `make build` and `make run` need Go only. Everything else installs what it
+# needs below .cache and .tools, from the registries of Go, npm and PyPI; as
+# root on Debian it installs missing Debian packages too.
 
-SHELL       := bash
-.SHELLFLAGS := -euo pipefail -c
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
+MAKEFLAGS     += --no-print-directory
 
-VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
-CACHE     := $(CURDIR)/.cache
-BIN       := $(CACHE)/bin
-BUF       := $(CURDIR)/.tools/node_modules/.bin/buf
-PYTHON    ?= python3
-VENV      := $(CACHE)/venv
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+CACHE   := $(CURDIR)/.cache
+BIN     := $(CACHE)/bin
+NPM     := $(CURDIR)/.tools/node_modules/.bin
+BUF     := $(NPM)/buf
+PYTHON  ?= python3
+VENV    := $(CACHE)/venv
+TESTS   := $(PYTHON) .ci/tests.py
 
 GOLANGCI_VERSION := v2.15.0
+GRPCURL_VERSION  := v1.9.3
 PROTOVALIDATE    := github.com/bufbuild/protovalidate@v1.2.2
 
 .PHONY: help
@@ -25,7 +29,7 @@ help: ## list the verbs
 .PHONY: build
 build: ## build bin/engram (needs Go only)
 	@mkdir -p bin
-	go build $(GOFLAGS_BUILD) -o bin/engram ./service/cmd/engram
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/engram ./service/cmd/engram
 
 .PHONY: run
 run: build ## start a server, stream text into it, ask it questions; FILES="…" for your own
@@ -33,59 +37,85 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-.PHONY: test
-test: test-go test-failpoints test-race test-wire ## everything that has to hold, with nothing timed
-	@$(PYTHON) .ci/summary.py $(CACHE)/test-*.json
+SUITES := go failpoints race wire
+ALSO   ?= # further suites that the closing line counts
 
-TESTJSON = go test -json -p 2 $(1) > $(CACHE)/test-$(2).json || true; $(PYTHON) .ci/summary.py --failures $(CACHE)/test-$(2).json
+# Packages with tests that need faults inside a real process.
+FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*failpoints' --include='*_test.go' service sdk))))
+
+.PHONY: test
+test: ## everything that has to hold; nothing in it is timed
+	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
+	for suite in test-go test-race test-wire; do $(MAKE) $$suite || failed=1; done; \
+	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
-test-go: ## the Go tests
-	@mkdir -p $(CACHE) && echo "go test ./..."
-	@$(call TESTJSON,./...,go)
-
-.PHONY: test-failpoints
-test-failpoints: ## the tests that need faults inside real processes
-	@mkdir -p $(CACHE) && echo "go test -tags failpoints"
-	@$(call TESTJSON,-tags failpoints ./service/internal/failpoint ./service/internal/embed ./service/internal/journal ./service/internal/engine ./service/scenario,failpoints)
+test-go: ## the Go tests, also those that put faults into real processes
+	@failed=0; \
+	$(TESTS) run go -p 2 ./... || failed=1; \
+	$(TESTS) run failpoints -p 2 -tags failpoints $(FAILPOINTS) || failed=1; exit $$failed
 
 .PHONY: test-race
-test-race: ## the tests under the race detector
-	@mkdir -p $(CACHE) && echo "go test -race -short"
-	@$(call TESTJSON,-race -short ./service/... ./sdk/...,race)
+test-race: ## the tests of the service and the Go SDK under the race detector
+	@if .ci/need gcc gcc --version; then \
+	  CGO_ENABLED=1 $(TESTS) run race -race -short -p 2 ./service/internal/... ./sdk/go/...; \
+	else $(TESTS) skip race "the race detector needs the Debian package gcc"; fi
 
+# The clients from outside that test-wire lets speak to the server. One whose
+# language is not on the machine is left out, and its test says so.
 .PHONY: test-wire
-test-wire: build tools venv ## every kind of client against one real server
-	@mkdir -p $(CACHE) && echo "conformance: go test ./..."
-	@cd conformance && $(call TESTJSON,-count=1 ./...,wire)
+test-wire: build $(BIN)/grpcurl-$(GRPCURL_VERSION) ## every kind of client against one real server
+	@.ci/need curl curl --version || true
+	@if command -v npm >/dev/null; then $(MAKE) tools wire-node; fi
+	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) venv; fi
+	@PATH="$(BIN):$(NPM):$(VENV)/bin:$$PATH" ENGRAM_BINARY=$(CURDIR)/bin/engram \
+	  $(TESTS) run wire -C conformance -count=1 ./...
+
+.PHONY: wire-node
+wire-node: conformance/interop/node/node_modules/.stamp
+conformance/interop/node/node_modules/.stamp: conformance/interop/node/package-lock.json
+	cd conformance/interop/node && npm install --no-save --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(BIN)/grpcurl-$(GRPCURL_VERSION):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+	@ln -f $(BIN)/grpcurl $@
 
 .PHONY: soak
 soak: ## long and chaotic: kill -9 and panics under load, many rounds
-	ENGRAM_SOAK=1 go test -tags failpoints -count=1 -timeout 60m -v ./service/scenario
+	ENGRAM_SOAK=1 go test -tags failpoints -count=1 -timeout 60m -v ./service/scenario/...
 
 .PHONY: prove
 prove: ## measure, and write dated results into docs/measurements
 	go run ./service/prove -out docs/measurements
 
+FUZZTIME ?= 20s
+
 .PHONY: fuzz-short
-fuzz-short: ## 20 s of every fuzz target
-	@for pkg in $$(go list ./...); do \
-	  dir=$$(go list -f '{{.Dir}}' $$pkg); \
-	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$dir/*_test.go 2>/dev/null | sed 's/func //'); do \
-	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$pkg; done; done
+fuzz-short: ## every fuzz target for FUZZTIME (20s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' service sdk | while read -r file; do \
+	  grep -oE '^func Fuzz[A-Za-z0-9_]+' "$$file" | sed 's/func //' | while read -r target; do \
+	    echo "$$(dirname "$$file") $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; done; done
 
 # --- generated code ----------------------------------------------------------
 
+# What `make generate` writes, and nobody else does.
+GENERATED := gen/go/engram gen/ts sdk/python/engram_stream/_gen
+OUT       := $(CACHE)/generated
+
 .PHONY: tools
-tools: .tools/node_modules/.stamp ## install the generators
+tools: .tools/node_modules/.stamp ## install buf and the TypeScript generator
 .tools/node_modules/.stamp: .tools/package-lock.json
-	# not npm ci: it wants the packages of every platform in the lock file
+	@# not `npm ci`: it asks for the packages of every platform in the lock file
 	cd .tools && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: venv
-venv: $(VENV)/.stamp
+venv: $(VENV)/.stamp ## install the Python of the build into .cache/venv
 $(VENV)/.stamp: .tools/requirements.txt
+	@.ci/need python3-venv $(PYTHON) -c 'import ensurepip'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r .tools/requirements.txt
 	@touch $@
@@ -95,50 +125,63 @@ proto-deps: $(CACHE)/protovalidate/buf/validate/validate.proto
 $(CACHE)/protovalidate/buf/validate/validate.proto:
 	@mkdir -p $(CACHE)/protovalidate
 	@cp -R "$$(go mod download -json $(PROTOVALIDATE) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')"/proto/protovalidate/. $(CACHE)/protovalidate/
-	@chmod -R u+w $(CACHE)/protovalidate
+	@chmod -R u+w $(CACHE)/protovalidate && touch $@
+
+# Into a folder of its own first: a failure halfway leaves the tree as it was.
+.PHONY: generate-out
+generate-out: tools venv proto-deps
+	@rm -rf $(OUT) && mkdir -p $(OUT)
+	$(BUF) generate -o $(OUT)
+	$(BUF) build --as-file-descriptor-set -o $(CACHE)/image.binpb
+	$(VENV)/bin/python .tools/generate_python.py $(CACHE)/image.binpb $(OUT)/sdk/python/engram_stream/_gen
+	@gofmt -l $(OUT)/gen/go
+	cd $(OUT)/sdk/python && $(VENV)/bin/python -B -c 'import engram_stream._gen.engram.v1.memory_service_pb2_grpc'
 
 .PHONY: generate
-generate: tools venv proto-deps ## write gen/ and the SDKs' generated code anew
-	rm -rf gen/go/engram gen/ts sdk/python/engram_stream/_gen
-	$(BUF) generate
-	$(BUF) build --as-file-descriptor-set -o $(CACHE)/image.binpb
-	$(VENV)/bin/python .tools/generate_python.py $(CACHE)/image.binpb sdk/python/engram_stream/_gen
+generate: generate-out ## write the generated code anew: Go, TypeScript, Python
+	@for dir in $(GENERATED); do rm -rf "$$dir" && mkdir -p "$$(dirname "$$dir")" && cp -R "$(OUT)/$$dir" "$$dir"; done
 	go generate ./service/internal/config
 
 .PHONY: check-generated
-check-generated: generate ## fail when generated code is not what the sources make
-	@if [ -n "$$(git status --porcelain gen sdk/python/engram_stream/_gen docs/reference)" ]; then \
-	  echo "generated files differ; run make generate and commit:"; git status --short gen sdk/python/engram_stream/_gen docs/reference; exit 1; fi
-	@echo "generated files are what the sources make"
+check-generated: generate-out ## fail, with a listing, when generated code is not what the sources make
+	@drift=0; for dir in $(GENERATED); do \
+	  diff -rq -x __pycache__ "$(OUT)/$$dir" "$$dir" || drift=1; done; \
+	if [ $$drift = 1 ]; then echo "generated code differs from what the sources make: run make generate, and commit"; exit 1; fi
+	go test -count=1 -run TestReference ./service/internal/config
+	@echo "generated code is what the sources make"
 
 .PHONY: baseline
-baseline: tools proto-deps ## fix the contract of a release as the one to stay compatible with
-	$(BUF) build -o proto/baseline.binpb --exclude-source-info
+baseline: tools proto-deps ## make the contract as it is the one to stay compatible with (at a release)
+	$(BUF) build proto -o proto/baseline.binpb --exclude-source-info
 
 .PHONY: breaking
-breaking: tools proto-deps ## lint the contract and compare it with the last release's
+breaking: tools proto-deps ## lint the contract, and compare it with the last release's
 	$(BUF) lint
-	$(BUF) breaking --against proto/baseline.binpb
+	$(BUF) breaking proto --against proto/baseline.binpb
 	@echo "the contract is compatible with its baseline"
 
 # --- checks ------------------------------------------------------------------
 
-$(BIN)/golangci-lint-$(GOLANGCI_VERSION):
+GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+
+$(GOLANGCI):
 	@mkdir -p $(BIN)
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(BIN)/golangci-lint $@
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint-$(GOLANGCI_VERSION) ## gofmt, vet and golangci-lint
-	@test -z "$$(gofmt -l service sdk conformance)" || { gofmt -l service sdk conformance; exit 1; }
-	$(BIN)/golangci-lint-$(GOLANGCI_VERSION) run ./...
+lint: $(GOLANGCI) ## gofmt, vet and golangci-lint
+	@unformatted=$$(gofmt -l service sdk conformance); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
+	$(GOLANGCI) run ./...
+	cd conformance && $(GOLANGCI) run ./...
 
 .PHONY: docs-check
 docs-check: ## fail on links in the docs that lead nowhere
-	go test ./service/internal/housetest -run 'TestLinks'
+	go test -count=1 -run 'TestLinks|TestStages' ./service/internal/housetest
 
 .PHONY: check
-check: lint check-generated breaking docs-check test ## what CI runs
+check: lint check-generated breaking docs-check test ## all that CI runs
 
 .PHONY: clean
 clean: ## remove what was built and fetched

@@ -1,0 +1,166 @@
+"""Run suites of Go tests and count what really ran.
+
+Usage:
+  tests.py run NAME [-C DIR] ARGUMENTS…   go test -json ARGUMENTS…
+  tests.py skip NAME REASON               a suite that cannot run here
+  tests.py check NAME TITLE pass|fail     one more outcome of a suite of checks
+  tests.py total NAME…                    the closing line over these suites
+
+`run` prints a line per package and the whole output of what failed, and keeps
+the events in .cache/tests/NAME.json. `total` names every skip with what was
+missing, then prints 'N passed, N failed, N skipped'. A suite that failed
+without a failing test (it did not build, it was killed) counts as one failure;
+so does a suite that left no record. The exit code is 1 on any failure.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+KEPT = Path(__file__).resolve().parent.parent / ".cache" / "tests"
+NOISE = ("=== ", "--- ", "PASS", "ok ", "panic: test timed out")
+
+
+def record(name: str) -> Path:
+    """Return the file that holds a suite's events."""
+    return KEPT / f"{name}.json"
+
+
+def show(event: dict) -> None:
+    """Print a line about a package that ended."""
+    if event.get("Test") or event.get("Action") not in ("pass", "fail"):
+        return
+    word = {"pass": "ok", "fail": "FAIL"}[event["Action"]]
+    print(f"{word:5}{event.get('Package', '')}  {event.get('Elapsed', 0):.1f} s", flush=True)
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run one suite and return 1 when it failed."""
+    folder = None
+    if arguments[:1] == ["-C"]:
+        folder, arguments = arguments[1], arguments[2:]
+    command = ["go", "test", "-json", *arguments]
+    print("$", " ".join(["go", "test", *arguments]), f"(in {folder})" if folder else "", flush=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with record(name).open("w", encoding="utf-8") as kept:
+        tests = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            text=True, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+        for line in tests.stdout:
+            try:
+                event = json.loads(line)
+            except json.JSONDecodeError:
+                event = {"Action": "output", "Package": name, "Output": line}
+            kept.write(json.dumps(event) + "\n")
+            show(event)
+        kept.write(json.dumps({"Action": "exit", "Code": tests.wait()}) + "\n")
+    count, _ = read(name, show_failures=True)
+    print(closing(count))
+    return 1 if count["fail"] else 0
+
+
+def skip(name: str, reason: str) -> int:
+    """Keep on record that a whole suite was left out."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    events = [
+        {"Action": "output", "Package": name, "Test": "(all)", "Output": reason},
+        {"Action": "skip", "Package": name, "Test": "(all)"},
+        {"Action": "exit", "Code": 0},
+    ]
+    record(name).write_text("".join(json.dumps(e) + "\n" for e in events), encoding="utf-8")
+    print(f"skipped: {name}: {reason}")
+    return 0
+
+
+def check(name: str, title: str, outcome: str) -> int:
+    """Add one outcome to a suite that is not of go test."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with record(name).open("a", encoding="utf-8") as kept:
+        for event in ({"Action": outcome, "Package": name, "Test": title}, {"Action": "exit", "Code": 0}):
+            kept.write(json.dumps(event) + "\n")
+    return 0
+
+
+def read(name: str, show_failures: bool = False) -> tuple[dict[str, int], list[str]]:
+    """Count a suite's outcomes and list its skips.
+
+    A test with subtests counts as its subtests do, and itself: the count is of
+    what go test reports, as gotestsum's is.
+    """
+    count = {"pass": 0, "fail": 0, "skip": 0}
+    skips: list[str] = []
+    output: dict[tuple, list[str]] = defaultdict(list)
+    failed_tests: set[str] = set()
+    code = None
+    path = record(name)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for event in map(json.loads, lines):
+        action, test = event["Action"], event.get("Test")
+        place = event.get("Package") or event.get("ImportPath") or name
+        if action in ("output", "build-output"):
+            output[place, test].append(event["Output"])
+        elif action == "exit":
+            code = event["Code"]
+        elif action in count and test:
+            count[action] += 1
+            if action == "fail":
+                failed_tests.add(place)
+                if show_failures:
+                    print(f"\nFAIL {place} {test}\n{''.join(output[place, test])}")
+            elif action == "skip":
+                said = [line.strip() for line in output[place, test]]
+                reason = " ".join(s for s in said if s and not s.startswith(NOISE))
+                skips.append(f"skipped: {place.rsplit('/', 1)[-1]}: {test}: {reason[-400:]}")
+        elif action in ("fail", "build-fail") and place not in failed_tests:
+            failed_tests.add(place)
+            count["fail"] += 1
+            if show_failures:
+                print(f"\nFAIL {place}\n{''.join(output[place, None])}")
+    if code is None or (code != 0 and not count["fail"]):
+        count["fail"] += 1
+        print(f"\nFAIL suite {name}: {'it left no record' if code is None else f'go test ended with {code}'}")
+    return count, skips
+
+
+def closing(count: dict[str, int]) -> str:
+    """Return the line that says how many passed, failed and were skipped."""
+    return f"{count['pass']} passed, {count['fail']} failed, {count['skip']} skipped"
+
+
+def total(names: list[str]) -> int:
+    """Print the skips and the closing line of several suites."""
+    sum_of = {"pass": 0, "fail": 0, "skip": 0}
+    every_skip: list[str] = []
+    for name in names:
+        count, skips = read(name)
+        for outcome, n in count.items():
+            sum_of[outcome] += n
+        every_skip += [f"[{name}] {line}" for line in skips]
+        print(f"{name:12}{closing(count)}")
+    print("\n".join(every_skip))
+    print(closing(sum_of))
+    return 1 if sum_of["fail"] or not sum_of["pass"] else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the first word says."""
+    match arguments:
+        case ["run", name, *rest]:
+            return run(name, rest)
+        case ["skip", name, reason]:
+            return skip(name, reason)
+        case ["check", name, title, ("pass" | "fail") as outcome]:
+            return check(name, title, outcome)
+        case ["total", *names] if names:
+            return total(names)
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
