@@ -139,3 +139,7 @@ func moment(t *timestamppb.Timestamp) time.Time {
 
 // Confidence makes the value of Observation.Confidence.
 func Confidence(v float32) *float32 { return proto.Float32(v) }
+
+// FromMessage makes an Observation of its message in the contract, for those
+// who have one.
+func FromMessage(m *v1.Observation) Observation { return fromWireObservation(m) }

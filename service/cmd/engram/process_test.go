@@ -38,7 +38,7 @@ func probe(addr string) (int, error) {
 	return res.StatusCode, res.Body.Close()
 }
 
-func engram(t *testing.T, args ...string) *exec.Cmd {
+func runEngram(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -81,7 +81,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			var out bytes.Buffer
-			p := engram(t, strings.Fields(c.args)...)
+			p := runEngram(t, strings.Fields(c.args)...)
 			p.Stdout, p.Stderr = &out, &out
 			if err := p.Start(); err != nil {
 				t.Fatal(err)
@@ -96,7 +96,7 @@ func TestExitCodes(t *testing.T) {
 // serving starts a server as a process and gives its address once it is ready.
 func serving(t *testing.T) (*exec.Cmd, string) {
 	t.Helper()
-	p := engram(t, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir(), "--drain-timeout=60s")
+	p := runEngram(t, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir(), "--drain-timeout=60s")
 	p.Stderr = t.Output()
 	out, err := p.StdoutPipe()
 	if err != nil {

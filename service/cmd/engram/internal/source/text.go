@@ -65,7 +65,16 @@ func (p *paragraphs) line(n int, line string) bool {
 	if trimmed == "" {
 		return p.flush()
 	}
+	if p.markdown && isItem(line) && !p.flush() {
+		return false
+	}
 	return p.add(n, line)
+}
+
+// isItem reports whether a line begins an item of an outer list: items say
+// different things, and are found better apart.
+func isItem(line string) bool {
+	return len(line) > 2 && (line[0] == '-' || line[0] == '*') && line[1] == ' '
 }
 
 // headingLevel is the level of an ATX heading, 0 for another line.

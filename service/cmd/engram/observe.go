@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
+	engram "github.com/engram-stream/engram/sdk/go"
+	"github.com/engram-stream/engram/service/cmd/engram/internal/source"
+)
+
+// observeFlags are the settings of the observe verb.
+type observeFlags struct {
+	dim      int
+	priority string
+	ack      string
+	rate     int
+}
+
+func observeCommand() *cobra.Command {
+	var f observeFlags
+	c := &cobra.Command{
+		Use: "observe SPACE [FILE|DIR|-]…", Short: "Stream files or lines into a space", Args: cobra.MinimumNArgs(1),
+		Long: `Streams observations into a space: text and Markdown by paragraph, standard
+input (-, the default) by line, .jsonl an observation a line, .npy and raw .f32
+(with --dim) a vector a row. Ids are derived from the content and its source, so
+doing it again, or going on after an interruption, adds no duplicates.`,
+		Example: "  engram observe notes README.md docs/\n  journalctl -f | engram observe logs",
+	}
+	c.Flags().IntVar(&f.dim, "dim", 0, "length of the rows of raw vector files")
+	c.Flags().StringVar(&f.priority, "priority", "normal", "high, normal or low")
+	c.Flags().StringVar(&f.ack, "ack", "visible", "how far everything must have come at the end: durable, visible or indexed")
+	c.Flags().IntVar(&f.rate, "rate", 0, "observations a second at the most; 0 is as fast as the server takes them")
+	return clientVerb(c, func(ctx context.Context, v *verb, args []string) error {
+		paths := args[1:]
+		if len(paths) == 0 {
+			paths = []string{"-"}
+		}
+		files, err := source.Expand(paths)
+		if err != nil {
+			return usageError("%w", err)
+		}
+		sum, err := observe(ctx, v, args[0], source.Files(files, source.Options{Dim: f.dim, Stdin: os.Stdin}), f)
+		if err != nil {
+			return err
+		}
+		if v.json {
+			return v.printJSON(sum)
+		}
+		v.printf("%d observed, %d new, %d already there, %d rejected in %.1f s (%.0f/s); session %s\n",
+			sum.Observed, sum.New, sum.Observed-sum.New-sum.Rejected, sum.Rejected, sum.Seconds, sum.Rate, sum.Session)
+		return nil
+	})
+}
+
+// summary is what the observe verb did.
+type summary struct {
+	Space      string  `json:"space"`
+	Session    string  `json:"session"`
+	Observed   uint64  `json:"observed"`
+	New        uint64  `json:"new"`
+	Rejected   uint64  `json:"rejected"`
+	Generation uint64  `json:"generation"`
+	Seconds    float64 `json:"seconds"`
+	Rate       float64 `json:"rate"`
+}
+
+var priorities = map[string]engram.Priority{"high": engram.High, "normal": engram.Normal, "low": engram.Low}
+var levels = map[string]engram.Level{"durable": engram.Durable, "visible": engram.Visible, "indexed": engram.Indexed}
+
+// observe streams pieces into a space and waits until they have come as far as
+// asked.
+func observe(ctx context.Context, v *verb, space string, pieces source.Pieces, f observeFlags) (summary, error) {
+	priority, ok := priorities[f.priority]
+	level, known := levels[f.ack]
+	if !ok || !known {
+		return summary{}, usageError("--priority is %q and --ack %q; high, normal or low and durable, visible or indexed are known", f.priority, f.ack)
+	}
+	before, err := v.client.GetSpace(ctx, space)
+	if err != nil && !engram.IsNotFound(err) {
+		return summary{}, err
+	}
+	began := time.Now()
+	s, err := v.client.OpenSession(ctx, space, engram.InLane(priority), engram.FlushTo(level))
+	if err != nil {
+		return summary{}, err
+	}
+	bar := v.progress()
+	failed := feed(ctx, s, pieces, f, bar)
+	// What was taken so far is finished, even when the input turned out bad.
+	end, err := s.Close(ctx)
+	_ = bar.Finish() //nolint:errcheck // only looks
+	var rejected *engram.RejectedError
+	if errors.As(err, &rejected) {
+		for _, r := range rejected.Rejections[:min(5, len(rejected.Rejections))] {
+			_, _ = io.WriteString(v.errs, "rejected: "+r.Reason+": "+r.Message+"\n") //nolint:errcheck // nobody is reading
+		}
+		err = nil
+	}
+	if err = errors.Join(failed, err); err != nil {
+		return summary{}, err
+	}
+	took := time.Since(began).Seconds()
+	after, err := v.client.GetSpace(ctx, space)
+	if err != nil {
+		return summary{}, err
+	}
+	return summary{
+		Space: space, Session: s.ID(), Observed: end.FinalSequence, New: after.Generation - before.Generation, Rejected: end.Rejected,
+		Generation: after.Generation, Seconds: took, Rate: float64(end.FinalSequence) / took,
+	}, nil
+}
+
+// feed hands the pieces over, no faster than the rate.
+func feed(ctx context.Context, s *engram.Session, pieces source.Pieces, f observeFlags, bar *progressbar.ProgressBar) error {
+	began, n := time.Now(), 0
+	for p, err := range pieces {
+		if err != nil {
+			return err
+		}
+		o, err := observation(p)
+		if err != nil {
+			return err
+		}
+		if f.rate > 0 {
+			due := began.Add(time.Duration(n) * time.Second / time.Duration(f.rate))
+			if wait := time.Until(due); wait > 0 {
+				t := time.NewTimer(wait)
+				select {
+				case <-t.C:
+				case <-ctx.Done():
+					t.Stop()
+					return ctx.Err()
+				}
+			}
+		}
+		if _, err := s.Observe(ctx, o); err != nil {
+			return err
+		}
+		n++
+		_ = bar.Add(1) //nolint:errcheck // only looks
+	}
+	return nil
+}
+
+// observation makes what is sent of a piece.
+func observation(p source.Piece) (engram.Observation, error) {
+	if p.Raw != nil {
+		var m v1.Observation
+		if err := protojson.Unmarshal(p.Raw, &m); err != nil {
+			return engram.Observation{}, usageError("%s:%d: %w", p.Source, p.Line, err)
+		}
+		m.Id = p.ID
+		return engram.FromMessage(&m), nil
+	}
+	meta := map[string]any{"source": p.Source, "line": float64(p.Line)}
+	text := p.Text
+	if p.Heading != "" {
+		meta["heading"] = p.Heading
+	}
+	return engram.Observation{ID: p.ID, Content: text, Vector: p.Vector, Metadata: meta}, nil
+}
+
+// progress shows how many were sent, on a terminal.
+func (v *verb) progress() *progressbar.ProgressBar {
+	if f, ok := v.errs.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) || v.json {
+		return progressbar.DefaultSilent(-1)
+	}
+	return progressbar.NewOptions(-1,
+		progressbar.OptionSetWriter(v.errs), progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("obs"),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("observing"))
+}
