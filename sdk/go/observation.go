@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -140,6 +141,11 @@ func moment(t *timestamppb.Timestamp) time.Time {
 // Confidence makes the value of Observation.Confidence.
 func Confidence(v float32) *float32 { return proto.Float32(v) }
 
-// FromMessage makes an Observation of its message in the contract, for those
-// who have one.
-func FromMessage(m *v1.Observation) Observation { return fromWireObservation(m) }
+// ParseJSON reads an observation in the JSON form of the contract.
+func ParseJSON(b []byte) (Observation, error) {
+	var m v1.Observation
+	if err := protojson.Unmarshal(b, &m); err != nil {
+		return Observation{}, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Message: err.Error()}
+	}
+	return fromWireObservation(&m), nil
+}

@@ -9,7 +9,6 @@ type sessionOptions struct {
 	mustExist   bool
 	resume      string
 	priority    Priority
-	levels      []Level
 	flushLevel  Level
 	batch       int
 	batchBytes  int

@@ -10,9 +10,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
 
-	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 	engram "github.com/engram-stream/engram/sdk/go"
 	"github.com/engram-stream/engram/service/cmd/engram/internal/source"
 )
@@ -154,12 +152,12 @@ func feed(ctx context.Context, s *engram.Session, pieces source.Pieces, f observ
 // observation makes what is sent of a piece.
 func observation(p source.Piece) (engram.Observation, error) {
 	if p.Raw != nil {
-		var m v1.Observation
-		if err := protojson.Unmarshal(p.Raw, &m); err != nil {
-			return engram.Observation{}, usageError("%s:%d: %w", p.Source, p.Line, err)
+		o, err := engram.ParseJSON(p.Raw)
+		if err != nil {
+			return o, usageError("%s:%d: %w", p.Source, p.Line, err)
 		}
-		m.Id = p.ID
-		return engram.FromMessage(&m), nil
+		o.ID = p.ID
+		return o, nil
 	}
 	meta := map[string]any{"source": p.Source, "line": float64(p.Line)}
 	text := p.Text

@@ -74,7 +74,7 @@ func (s *sketch) rune(r rune) {
 		r += 'a' - 'A'
 	case r == '\'' || r == '’':
 		return // "don't" is one word, and "kettle's" near to "kettle"
-	case r < utf8.RuneSelf || !(unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)):
+	case r < utf8.RuneSelf || (!unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)):
 		s.endWord()
 		return
 	default:

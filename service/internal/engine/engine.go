@@ -63,7 +63,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	o = o.withDefaults()
 	e := &Engine{
 		opts: o, registry: newRegistry(), queue: queue.New(o.Queue), sessions: session.NewManager(o.Session),
-		indexer: newIndexer(), streams: newStreams(), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
+		indexer: newIndexer(), streams: newStreams(o.Recorder), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
 	}
 	e.stopping, e.stop = context.WithCancel(context.Background())
 	e.rec = tally{o.Recorder, &e.totals}

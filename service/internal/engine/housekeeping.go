@@ -9,6 +9,7 @@ import (
 	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/session"
+	"github.com/engram-stream/engram/service/internal/telemetry"
 )
 
 // How often housekeeping looks.
@@ -58,11 +59,14 @@ func diskPressure(l journal.Level) float64 {
 
 // streams are the attached streams, to be told of pressure.
 type streams struct {
+	rec  telemetry.Recorder
 	mu   sync.Mutex
 	open map[*Stream]struct{}
 }
 
-func newStreams() *streams { return &streams{open: map[*Stream]struct{}{}} }
+func newStreams(rec telemetry.Recorder) *streams {
+	return &streams{rec: rec, open: map[*Stream]struct{}{}}
+}
 
 func (s *streams) add(st *Stream) {
 	s.mu.Lock()
@@ -90,6 +94,7 @@ func (s *streams) inLane(l memory.Lane) []*Stream {
 
 // pressureChanged tells every stream of a lane that its pressure changed.
 func (s *streams) pressureChanged(c admission.Change) {
+	s.rec.Pressure(int(c.Lane), int(c.Level), c.Pressure)
 	for _, st := range s.inLane(c.Lane) {
 		st.Session().PushStatus(statusOf(c))
 	}

@@ -120,7 +120,7 @@ func (e *Engine) runIndexer() {
 
 		n := sl.space.Index(indexPiece, e.yieldToRecalls)
 		sl.tellIndexed()
-		e.rec.Indexed(sl.space.ID(), n)
+		e.rec.Indexed(string(sl.space.ID()), n)
 
 		x.mu.Lock()
 		if x.again[sl] || sl.space.WantsIndexing() {

@@ -156,12 +156,12 @@ func (e *Engine) submit(ctx context.Context, sl *slot, b Batch, id memory.Sessio
 	markAll(b.In, telemetry.StageValidate)
 	n, size := len(b.In), sizeOf(b.In)
 	if f := sl.space.CheckQuota(n, size); f != nil {
-		e.rec.Refused(b.Space, string(f.Reason), n)
+		e.rec.Refused(string(b.Space), string(f.Reason), n)
 		return nil, f
 	}
 	ticket, f := e.monitor.AdmitCall(b.Lane, n, size)
 	if f != nil {
-		e.rec.Refused(b.Space, string(f.Reason), n)
+		e.rec.Refused(string(b.Space), string(f.Reason), n)
 		return nil, f
 	}
 	markAll(b.In, telemetry.StageAdmit)
@@ -171,12 +171,12 @@ func (e *Engine) submit(ctx context.Context, sl *slot, b Batch, id memory.Sessio
 		if ctx.Err() != nil {
 			return nil, fault.Of(ctx.Err())
 		}
-		e.rec.Refused(b.Space, string(down.Reason), n)
+		e.rec.Refused(string(b.Space), string(down.Reason), n)
 		return nil, embedderDown(down)
 	}
 	rejected = merged(rejected, more)
 	for _, r := range rejected {
-		e.rec.Rejected(b.Space, r.Reason, 1)
+		e.rec.Rejected(string(b.Space), r.Reason, 1)
 	}
 	c := newCall(seq, n, ticket)
 	lane := b.Lane

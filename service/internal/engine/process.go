@@ -61,7 +61,7 @@ func (p processor) Quarantine(_ context.Context, id memory.SpaceID, it *queue.It
 		p.Abandon(id, []*queue.Item{it}, spaceDeleted(id))
 		return nil
 	}
-	p.rec.Quarantined(id)
+	p.rec.Quarantined(string(id))
 	if !it.Progress.Journaled {
 		return p.carry(sl, []*queue.Item{it}, func(int) string { return reason })
 	}
@@ -193,14 +193,14 @@ func (p processor) report(sl *slot, items []*queue.Item, outcomes []memory.Outco
 	for i, it := range items {
 		o := &outcomes[i]
 		if o.Rejection != nil && it.Rejection == nil {
-			p.rec.Rejected(it.Space, o.Rejection.Reason, 1)
+			p.rec.Rejected(string(it.Space), o.Rejection.Reason, 1)
 		}
 		done[i] = telemetry.Done{
-			Trip: &it.Trip, Session: it.Session, Sequence: it.Sequence, Generation: o.Generation, Lane: it.Lane,
+			Trip: &it.Trip, Session: string(it.Session), Sequence: uint64(it.Sequence), Generation: uint64(o.Generation), Lane: int(it.Lane),
 			Duplicate: o.Duplicate, Rejected: o.Rejection != nil,
 		}
 	}
-	p.rec.Published(sl.space.ID(), done)
+	p.rec.Published(string(sl.space.ID()), done)
 }
 
 func spaceDeleted(id memory.SpaceID) *fault.Error {

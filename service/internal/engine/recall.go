@@ -80,7 +80,7 @@ func (e *Engine) Recall(ctx context.Context, c Cue) (*Recalled, error) {
 		return nil, err
 	}
 	took := time.Since(began)
-	e.rec.Recalled(ctx, c.Space, took, len(answer.Hits))
+	e.rec.Recalled(ctx, string(c.Space), took, len(answer.Hits))
 	return &Recalled{Answer: answer, Space: sp, Staleness: sp.Stats().Staleness, Took: took}, nil
 }
 

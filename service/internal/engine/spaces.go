@@ -252,7 +252,7 @@ func (e *Engine) DeleteSpace(ctx context.Context, id memory.SpaceID) (int64, err
 	sl.space.MarkDeleted()
 	processor{e}.Abandon(id, e.queue.DropSpace(id), spaceDeleted(id))
 	e.sessions.DropSpace(id)
-	e.rec.SpaceDeleted(id)
+	e.rec.SpaceDeleted(string(id))
 	return live, nil
 }
 

@@ -95,7 +95,7 @@ type tally struct {
 	totals *totals
 }
 
-func (t tally) Published(id memory.SpaceID, batch []telemetry.Done) {
+func (t tally) Published(id string, batch []telemetry.Done) {
 	n := uint64(0)
 	for i := range batch {
 		if !batch[i].Rejected && !batch[i].Duplicate {
@@ -106,17 +106,17 @@ func (t tally) Published(id memory.SpaceID, batch []telemetry.Done) {
 	t.Recorder.Published(id, batch)
 }
 
-func (t tally) Rejected(id memory.SpaceID, reason string, n int) {
+func (t tally) Rejected(id string, reason string, n int) {
 	t.totals.rejections.Add(uint64(n))
 	t.Recorder.Rejected(id, reason, n)
 }
 
-func (t tally) Refused(id memory.SpaceID, reason string, n int) {
+func (t tally) Refused(id string, reason string, n int) {
 	t.totals.refusals.Add(1)
 	t.Recorder.Refused(id, reason, n)
 }
 
-func (t tally) Recalled(ctx context.Context, id memory.SpaceID, took time.Duration, n int) {
+func (t tally) Recalled(ctx context.Context, id string, took time.Duration, n int) {
 	t.totals.recalls.Add(1)
 	t.Recorder.Recalled(ctx, id, took, n)
 }
@@ -141,7 +141,7 @@ func (e *Engine) Reading() telemetry.Reading {
 	for _, sl := range all {
 		s := sl.space.Stats()
 		r.Spaces = append(r.Spaces, telemetry.SpaceReading{
-			ID: sl.space.ID(), Generation: s.Generation, Observations: s.Live, Unindexed: s.Unindexed, Bytes: s.Bytes, Staleness: s.Staleness.Seconds(),
+			ID: string(sl.space.ID()), Generation: uint64(s.Generation), Observations: s.Live, Unindexed: s.Unindexed, Bytes: s.Bytes, Staleness: s.Staleness.Seconds(),
 		})
 	}
 	return r

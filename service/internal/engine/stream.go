@@ -144,7 +144,7 @@ func (st *Stream) Observe(ctx context.Context, first memory.Sequence, in []Incom
 				return fault.Of(ctx.Err())
 			}
 			st.account.Unadmit(len(in), sizeOf(in))
-			e.rec.Refused(st.Space(), string(down.Reason), len(in))
+			e.rec.Refused(string(st.Space()), string(down.Reason), len(in))
 			return st.att.Refuse(embedderDown(down))
 		}
 		rejected = merged(rejected, more)
@@ -153,7 +153,7 @@ func (st *Stream) Observe(ctx context.Context, first memory.Sequence, in []Incom
 		}
 	}
 	if refusal != nil {
-		e.rec.Refused(st.Space(), string(refusal.Reason), plan.Accept-len(in))
+		e.rec.Refused(string(st.Space()), string(refusal.Reason), plan.Accept-len(in))
 		return st.att.Refuse(refusal)
 	}
 	return nil
@@ -184,7 +184,7 @@ func (st *Stream) admit(in []Incoming, seq memory.Sequence) ([]Incoming, *fault.
 func (st *Stream) accept(in []Incoming, seq memory.Sequence, rejected []memory.Rejection) error {
 	e, sess := st.engine, st.att.Session()
 	for _, r := range rejected {
-		e.rec.Rejected(st.Space(), r.Reason, 1)
+		e.rec.Rejected(string(st.Space()), r.Reason, 1)
 	}
 	items := itemsOf(st.Space(), sess.ID(), sess.Incarnation(), sess.Lane(), st.owner, in, seq, rejected)
 	err := st.att.Accept(len(in), rejected, func(memory.Sequence) { e.queue.Push(items) })

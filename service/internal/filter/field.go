@@ -114,14 +114,14 @@ func knownKeys() string {
 func splitPath(path string) (names []string, ok bool) {
 	var name strings.Builder
 	for i := 0; i < len(path); i++ {
-		switch c := path[i]; {
-		case c == '.':
+		switch c := path[i]; c {
+		case '.':
 			if name.Len() == 0 {
 				return nil, false
 			}
 			names = append(names, name.String())
 			name.Reset()
-		case c == '\\':
+		case '\\':
 			if i++; i == len(path) {
 				return nil, false
 			}

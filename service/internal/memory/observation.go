@@ -2,7 +2,8 @@ package memory
 
 import "time"
 
-// Defaults for what a client leaves out.
+// DefaultConfidence is the confidence of an observation that is sent without
+// one.
 const DefaultConfidence = 0.7
 
 // Encoding is the form in which a client sent an embedding, and the form in

@@ -26,6 +26,11 @@ type Handlers struct {
 	once    sync.Once
 }
 
+// ServiceNames are the services of the contract, by their full names.
+var ServiceNames = []string{
+	engramv1connect.MemoryServiceName, engramv1connect.SpaceServiceName, engramv1connect.AdminServiceName,
+}
+
 // New makes the handlers.
 func New(e *engine.Engine, log *slog.Logger, version string) *Handlers {
 	return &Handlers{engine: e, log: log, version: version, leaving: make(chan struct{})}

@@ -8,7 +8,7 @@ import (
 	"connectrpc.com/connect/v2"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/engram-stream/engram/gen/go/engram/v1/engramv1connect"
+	"github.com/engram-stream/engram/service/internal/rpc"
 )
 
 // watchEvery is how often a watched status is looked at.
@@ -19,12 +19,6 @@ const watchEvery = 250 * time.Millisecond
 type health struct {
 	ready   func() (bool, string)
 	leaving <-chan struct{}
-}
-
-// serviceNames are the services whose health can be asked for; the empty name
-// is the server.
-var serviceNames = []string{
-	engramv1connect.MemoryServiceName, engramv1connect.SpaceServiceName, engramv1connect.AdminServiceName,
 }
 
 func (h health) register(s *connect.Server) {
@@ -42,7 +36,7 @@ func (h health) register(s *connect.Server) {
 
 func (h health) status(service string) (healthpb.HealthCheckResponse_ServingStatus, bool) {
 	known := service == ""
-	for _, n := range serviceNames {
+	for _, n := range rpc.ServiceNames {
 		known = known || n == service
 	}
 	if !known {
@@ -72,7 +66,7 @@ func (h health) list(_ context.Context, _ connect.Spec, stream connect.ServerStr
 		return err
 	}
 	out := &healthpb.HealthListResponse{Statuses: map[string]*healthpb.HealthCheckResponse{}}
-	for _, n := range append([]string{""}, serviceNames...) {
+	for _, n := range append([]string{""}, rpc.ServiceNames...) {
 		st, _ := h.status(n)
 		out.Statuses[n] = &healthpb.HealthCheckResponse{Status: st}
 	}

@@ -115,7 +115,7 @@ func (s *Server) mount(h *rpc.Handlers) (http.Handler, error) {
 	h.Register(server)
 	health{s.ready, s.leaving}.register(server)
 	grpcreflect.Register(server, grpcreflect.WithNamer(grpcreflect.NamerFunc(func() []string {
-		return append(slices.Clone(serviceNames), "grpc.health.v1.Health")
+		return append(slices.Clone(rpc.ServiceNames), "grpc.health.v1.Health")
 	})))
 	mux := http.NewServeMux()
 	jsonCodec := connectproto.NewJSONCodec()

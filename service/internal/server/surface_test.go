@@ -28,6 +28,7 @@ import (
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 	"github.com/engram-stream/engram/gen/go/engram/v1/engramv1connect"
 	"github.com/engram-stream/engram/service/internal/config"
+	"github.com/engram-stream/engram/service/internal/rpc"
 )
 
 func memoryClient(t *testing.T, s *running) engramv1connect.MemoryServiceClient {
@@ -54,7 +55,7 @@ func TestHealth(t *testing.T) {
 		t.Fatalf("an unknown service: %v, want NOT_FOUND", err)
 	}
 	list, err := h.List(t.Context(), &healthpb.HealthListRequest{})
-	if err != nil || len(list.Statuses) != len(serviceNames)+1 {
+	if err != nil || len(list.Statuses) != len(rpc.ServiceNames)+1 {
 		t.Fatalf("list: %v %v", list, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -82,7 +83,7 @@ func TestReflection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range append(slices.Clone(serviceNames), "grpc.health.v1.Health") {
+		for _, want := range append(slices.Clone(rpc.ServiceNames), "grpc.health.v1.Health") {
 			if !slices.ContainsFunc(names, func(n protoreflect.FullName) bool { return string(n) == want }) {
 				t.Errorf("reflection lists %v, without %s", names, want)
 			}

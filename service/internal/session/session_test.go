@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
 	"testing"
 
@@ -58,7 +59,7 @@ func TestOneStreamFromInitToClosed(t *testing.T) {
 			t.Errorf("event %d = %+v, want %+v", i, events[i], want[i])
 		}
 	}
-	if _, err := a.Next(context.Background(), nil); err != io.EOF {
+	if _, err := a.Next(context.Background(), nil); !errors.Is(err, io.EOF) {
 		t.Fatalf("Next at the end = %v", err)
 	}
 }

@@ -4,15 +4,13 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/engram-stream/engram/service/internal/memory"
 )
 
 // Reading is the state of the server at one moment, as gauges show it.
 type Reading struct {
-	QueueDepth     [memory.LaneCount]int
-	QueueCapacity  [memory.LaneCount]int
-	QueueReserved  [memory.LaneCount]int // places given out as credits or taken
+	QueueDepth     [LaneCount]int
+	QueueCapacity  [LaneCount]int
+	QueueReserved  [LaneCount]int // places given out as credits or taken
 	QueueBytes     int64
 	ActiveSessions int
 	Pressure       float64 // 0..1
@@ -27,8 +25,8 @@ type Reading struct {
 
 // SpaceReading is the state of one space.
 type SpaceReading struct {
-	ID           memory.SpaceID
-	Generation   memory.Generation
+	ID           string
+	Generation   uint64
 	Observations int64
 	Unindexed    int
 	Bytes        int64
@@ -86,7 +84,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	for l := range r.QueueDepth {
-		name := memory.Lane(l).String()
+		name := LaneName(l)
 		set(queueDepth, float64(r.QueueDepth[l]), name)
 		set(queueCapacity, float64(r.QueueCapacity[l]), name)
 		set(queueReserved, float64(r.QueueReserved[l]), name)
@@ -128,7 +126,7 @@ func (g *gauges) collectSpaces(r Reading, set func(*prometheus.Desc, float64, ..
 }
 
 func (g *gauges) collectSpace(s SpaceReading, level int, set func(*prometheus.Desc, float64, ...string)) {
-	name := string(s.ID)
+	name := s.ID
 	set(generation, float64(s.Generation), name)
 	set(observations, float64(s.Observations), name)
 	set(unindexed, float64(s.Unindexed), name)

@@ -3,44 +3,42 @@ package telemetry
 import (
 	"context"
 	"time"
-
-	"github.com/engram-stream/engram/service/internal/memory"
 )
 
 // many passes every report on to each of its recorders.
 type many []Recorder
 
-func (m many) Published(space memory.SpaceID, batch []Done) {
+func (m many) Published(space string, batch []Done) {
 	for _, r := range m {
 		r.Published(space, batch)
 	}
 }
 
-func (m many) Rejected(space memory.SpaceID, reason string, n int) {
+func (m many) Rejected(space string, reason string, n int) {
 	for _, r := range m {
 		r.Rejected(space, reason, n)
 	}
 }
 
-func (m many) Refused(space memory.SpaceID, reason string, n int) {
+func (m many) Refused(space string, reason string, n int) {
 	for _, r := range m {
 		r.Refused(space, reason, n)
 	}
 }
 
-func (m many) Quarantined(space memory.SpaceID) {
+func (m many) Quarantined(space string) {
 	for _, r := range m {
 		r.Quarantined(space)
 	}
 }
 
-func (m many) Indexed(space memory.SpaceID, rows int) {
+func (m many) Indexed(space string, rows int) {
 	for _, r := range m {
 		r.Indexed(space, rows)
 	}
 }
 
-func (m many) Recalled(ctx context.Context, space memory.SpaceID, took time.Duration, results int) {
+func (m many) Recalled(ctx context.Context, space string, took time.Duration, results int) {
 	for _, r := range m {
 		r.Recalled(ctx, space, took, results)
 	}
@@ -58,7 +56,7 @@ func (m many) Replayed(done, total uint64) {
 	}
 }
 
-func (m many) Pressure(lane memory.Lane, level int, value float64) {
+func (m many) Pressure(lane int, level int, value float64) {
 	for _, r := range m {
 		r.Pressure(lane, level, value)
 	}
@@ -70,7 +68,7 @@ func (m many) Batch(worker, size int, took time.Duration, stolen bool, failure s
 	}
 }
 
-func (m many) SpaceDeleted(space memory.SpaceID) {
+func (m many) SpaceDeleted(space string) {
 	for _, r := range m {
 		r.SpaceDeleted(space)
 	}

@@ -7,8 +7,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/engram-stream/engram/service/internal/memory"
 )
 
 const namespace = "engram_streaming"
@@ -40,7 +38,7 @@ type Metrics struct {
 	failures    *prometheus.CounterVec
 	batchSize   *prometheus.HistogramVec
 	batchTime   *prometheus.HistogramVec
-	queueWait   [memory.LaneCount]prometheus.Observer
+	queueWait   [LaneCount]prometheus.Observer
 
 	commitFrames, commitRecords         prometheus.Counter
 	commitWait, commitWrite, commitSync prometheus.Histogram
@@ -81,7 +79,7 @@ func NewMetrics(reg prometheus.Registerer, spaceLimit int) *Metrics {
 	}
 	wait := f.histogram("queue_wait_time_seconds", "Time an observation waited in the queue.", waitBuckets, "priority")
 	for l := range m.queueWait {
-		m.queueWait[l] = wait.WithLabelValues(memory.Lane(l).String())
+		m.queueWait[l] = wait.WithLabelValues(LaneName(l))
 	}
 	stage := f.histogram("stage_duration_seconds", "Time an observation spent in a stage of its way in.", commitBuckets, "stage")
 	for s := range m.stageTime {
@@ -91,16 +89,16 @@ func NewMetrics(reg prometheus.Registerer, spaceLimit int) *Metrics {
 }
 
 // Published implements Recorder.
-func (m *Metrics) Published(space memory.SpaceID, batch []Done) {
+func (m *Metrics) Published(space string, batch []Done) {
 	s := m.spaces.of(space)
-	var perLane [memory.LaneCount]int
+	var perLane [LaneCount]int
 	for i := range batch {
 		d := &batch[i]
 		if d.Rejected {
 			continue
 		}
 		if !d.Duplicate {
-			perLane[d.Lane%memory.LaneCount]++
+			perLane[d.Lane%LaneCount]++
 		}
 		t := d.Trip
 		observeLatency(s.latency, t.Since(StagePublish).Seconds(), t.Parent)
@@ -110,7 +108,7 @@ func (m *Metrics) Published(space memory.SpaceID, batch []Done) {
 				took := end.Sub(start).Seconds()
 				m.stageTime[st].Observe(took)
 				if st == StageQueue {
-					m.queueWait[d.Lane%memory.LaneCount].Observe(took)
+					m.queueWait[d.Lane%LaneCount].Observe(took)
 				}
 			}
 		}
@@ -132,27 +130,27 @@ func observeLatency(o prometheus.Observer, seconds float64, parent trace.SpanCon
 }
 
 // Rejected implements Recorder.
-func (m *Metrics) Rejected(space memory.SpaceID, reason string, n int) {
+func (m *Metrics) Rejected(space string, reason string, n int) {
 	m.rejected.WithLabelValues(m.spaces.of(space).label, reason).Add(float64(n))
 }
 
 // Refused implements Recorder.
-func (m *Metrics) Refused(space memory.SpaceID, reason string, n int) {
+func (m *Metrics) Refused(space string, reason string, n int) {
 	m.refused.WithLabelValues(m.spaces.of(space).label, reason).Add(float64(n))
 }
 
 // Quarantined implements Recorder.
-func (m *Metrics) Quarantined(space memory.SpaceID) {
+func (m *Metrics) Quarantined(space string) {
 	m.quarantined.WithLabelValues(m.spaces.of(space).label).Inc()
 }
 
 // Indexed implements Recorder.
-func (m *Metrics) Indexed(space memory.SpaceID, rows int) {
+func (m *Metrics) Indexed(space string, rows int) {
 	m.indexed.WithLabelValues(m.spaces.of(space).label).Add(float64(rows))
 }
 
 // Recalled implements Recorder.
-func (m *Metrics) Recalled(ctx context.Context, space memory.SpaceID, took time.Duration, _ int) {
+func (m *Metrics) Recalled(ctx context.Context, space string, took time.Duration, _ int) {
 	observeLatency(m.spaces.of(space).recall, took.Seconds(), trace.SpanContextFromContext(ctx))
 }
 
@@ -179,9 +177,9 @@ func (m *Metrics) Replayed(done, total uint64) {
 var levelNames = [...]string{"normal", "warning", "critical", "overloaded"}
 
 // Pressure implements Recorder.
-func (m *Metrics) Pressure(lane memory.Lane, level int, _ float64) {
+func (m *Metrics) Pressure(lane int, level int, _ float64) {
 	name := levelNames[max(0, min(level, len(levelNames)-1))]
-	m.pressure.WithLabelValues(lane.String(), name).Inc()
+	m.pressure.WithLabelValues(LaneName(lane), name).Inc()
 	if level > 0 {
 		m.spaces.activations(lane, name)
 	}
@@ -203,7 +201,7 @@ func (m *Metrics) Batch(worker, size int, took time.Duration, stolen bool, failu
 }
 
 // SpaceDeleted implements Recorder: the space takes its series along.
-func (m *Metrics) SpaceDeleted(space memory.SpaceID) {
+func (m *Metrics) SpaceDeleted(space string) {
 	if label, own := m.spaces.drop(space); own {
 		for _, v := range []interface {
 			DeletePartialMatch(prometheus.Labels) int

@@ -11,8 +11,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/engram-stream/engram/service/internal/memory"
 )
 
 func tripOf(parent trace.SpanContext, took time.Duration) *Trip {
@@ -26,8 +24,8 @@ func tripOf(parent trace.SpanContext, took time.Duration) *Trip {
 func TestMetricsLabelSpacesUpToTheLimit(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := NewMetrics(reg, 2)
-	for _, sp := range []memory.SpaceID{"one", "two", "three", "four"} {
-		m.Published(sp, []Done{{Trip: tripOf(trace.SpanContext{}, time.Millisecond)}, {Trip: tripOf(trace.SpanContext{}, time.Millisecond), Lane: memory.LaneLow}})
+	for _, sp := range []string{"one", "two", "three", "four"} {
+		m.Published(sp, []Done{{Trip: tripOf(trace.SpanContext{}, time.Millisecond)}, {Trip: tripOf(trace.SpanContext{}, time.Millisecond), Lane: 2}})
 		m.Rejected(sp, "INVALID_FIELD", 3)
 	}
 	const want = `

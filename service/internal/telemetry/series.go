@@ -4,8 +4,6 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/engram-stream/engram/service/internal/memory"
 )
 
 // otherSpaces is the label of the spaces beyond the limit.
@@ -37,7 +35,7 @@ func (f factory) histogram(name, help string, buckets []float64, labels ...strin
 // series are the collectors of one space, looked up once.
 type series struct {
 	label        string
-	observations [memory.LaneCount]prometheus.Counter
+	observations [LaneCount]prometheus.Counter
 	latency      prometheus.Observer
 	visibility   prometheus.Observer
 	recall       prometheus.Observer
@@ -55,14 +53,14 @@ type spaceSeries struct {
 	activated    *prometheus.CounterVec
 
 	mu    sync.RWMutex
-	own   map[memory.SpaceID]*series
+	own   map[string]*series
 	other *series
 }
 
 func newSpaceSeries(f factory, limit int) *spaceSeries {
 	s := &spaceSeries{
 		limit:        limit,
-		own:          map[memory.SpaceID]*series{},
+		own:          map[string]*series{},
 		observations: f.counter("observations_total", "Observations that became visible.", "memory_space", "priority"),
 		latency:      f.histogram("observation_latency_seconds", "From the receipt of an observation to its being visible.", latencyBuckets, "memory_space"),
 		visibility:   f.histogram("visibility_latency_seconds", "From an observation being durable to its being visible.", latencyBuckets, "memory_space"),
@@ -78,13 +76,13 @@ func (s *spaceSeries) make(label string) *series {
 		label: label, latency: s.latency.WithLabelValues(label), visibility: s.visibility.WithLabelValues(label), recall: s.recall.WithLabelValues(label),
 	}
 	for l := range out.observations {
-		out.observations[l] = s.observations.WithLabelValues(label, memory.Lane(l).String())
+		out.observations[l] = s.observations.WithLabelValues(label, LaneName(l))
 	}
 	return out
 }
 
 // of returns the series of a space: its own, or those of all others.
-func (s *spaceSeries) of(space memory.SpaceID) *series {
+func (s *spaceSeries) of(space string) *series {
 	s.mu.RLock()
 	found, full := s.own[space], len(s.own) >= s.limit
 	s.mu.RUnlock()
@@ -102,35 +100,35 @@ func (s *spaceSeries) of(space memory.SpaceID) *series {
 	if len(s.own) >= s.limit {
 		return s.other
 	}
-	made := s.make(string(space))
+	made := s.make(space)
 	s.own[space] = made
 	return made
 }
 
 // activations counts a rise of pressure for every space that is seen by name:
 // lanes are shared, so it concerns them all.
-func (s *spaceSeries) activations(_ memory.Lane, level string) {
+func (s *spaceSeries) activations(_ int, level string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for id := range s.own {
-		s.activated.WithLabelValues(string(id), level).Inc()
+		s.activated.WithLabelValues(id, level).Inc()
 	}
 	s.activated.WithLabelValues(otherSpaces, level).Inc()
 }
 
 // drop removes the series of a deleted space.
-func (s *spaceSeries) drop(space memory.SpaceID) (label string, own bool) {
+func (s *spaceSeries) drop(space string) (label string, own bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.own[space] == nil {
 		return otherSpaces, false
 	}
 	delete(s.own, space)
-	match := prometheus.Labels{"memory_space": string(space)}
+	match := prometheus.Labels{"memory_space": space}
 	s.observations.DeletePartialMatch(match)
 	s.latency.DeletePartialMatch(match)
 	s.visibility.DeletePartialMatch(match)
 	s.recall.DeletePartialMatch(match)
 	s.activated.DeletePartialMatch(match)
-	return string(space), true
+	return space, true
 }

@@ -30,3 +30,11 @@ func (s Stage) String() string {
 
 // SpanName gives the name of the stage's span.
 func (s Stage) SpanName() string { return "engram." + s.String() }
+
+// LaneCount is how many lanes there are.
+const LaneCount = 3
+
+// LaneName is the label of a lane: they are numbered from the highest priority.
+func LaneName(lane int) string {
+	return [LaneCount]string{"high", "normal", "low"}[max(0, min(lane, LaneCount-1))]
+}

@@ -6,8 +6,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/engram-stream/engram/service/internal/memory"
 )
 
 // SlowAfter is how long an observation may take to become visible before it
@@ -32,7 +30,7 @@ func NewTracer(tp trace.TracerProvider) *Tracer {
 }
 
 // Published implements Recorder.
-func (t *Tracer) Published(space memory.SpaceID, batch []Done) {
+func (t *Tracer) Published(space string, batch []Done) {
 	var links []trace.Link
 	for i := range batch {
 		d := &batch[i]
@@ -53,20 +51,20 @@ func (t *Tracer) Published(space memory.SpaceID, batch []Done) {
 	start, _, _ := first.Span(StageJournal)
 	_, end, _ := first.Span(StagePublish)
 	_, span := t.tracer.Start(context.Background(), "engram.batch", trace.WithNewRoot(), trace.WithTimestamp(start), trace.WithLinks(links...),
-		trace.WithAttributes(attribute.String("engram.space", string(space)), attribute.Int("engram.batch_size", len(batch))))
+		trace.WithAttributes(attribute.String("engram.space", space), attribute.Int("engram.batch_size", len(batch))))
 	span.End(trace.WithTimestamp(end))
 }
 
 // observation makes the spans of one observation and returns the context of
 // the first.
-func (t *Tracer) observation(space memory.SpaceID, d *Done, batch int, slow bool) trace.SpanContext {
+func (t *Tracer) observation(space string, d *Done, batch int, slow bool) trace.SpanContext {
 	ctx := trace.ContextWithRemoteSpanContext(context.Background(), d.Trip.Parent)
 	opts := []trace.SpanStartOption{
 		trace.WithTimestamp(d.Trip.Began), trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
-			attribute.String("engram.space", string(space)), attribute.String("engram.session", string(d.Session)),
+			attribute.String("engram.space", space), attribute.String("engram.session", d.Session),
 			attribute.Int64("engram.sequence", int64(d.Sequence)), attribute.Int64("engram.generation", int64(d.Generation)),
-			attribute.String("engram.lane", d.Lane.String()), attribute.Int("engram.batch_size", batch),
+			attribute.String("engram.lane", LaneName(d.Lane)), attribute.Int("engram.batch_size", batch),
 			attribute.Bool("engram.duplicate", d.Duplicate), attribute.Bool("engram.rejected", d.Rejected),
 		),
 	}

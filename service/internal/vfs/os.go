@@ -97,7 +97,7 @@ func (osFS) Space(dir string) (Space, error) {
 		return Space{}, pathError("statfs", dir, err)
 	}
 	block := uint64(st.Bsize)
-	return Space{Free: uint64(st.Bavail) * block, Total: uint64(st.Blocks) * block}, nil
+	return Space{Free: st.Bavail * block, Total: st.Blocks * block}, nil
 }
 
 // Lock uses flock: the kernel gives the lock back when the process ends, so

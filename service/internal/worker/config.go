@@ -30,8 +30,9 @@ type Config struct {
 	// BatchMin and BatchMax bound what is taken at once. A worker takes what is
 	// there, up to a limit that adapts between them. Default: 10 and 500.
 	BatchMin, BatchMax int
-	// TargetBatch is the time a batch should take: longer ones lower the
-	// limit, shorter full ones raise it. Default: 20 ms.
+	// TargetBatch is the time a batch may take beyond what every batch takes,
+	// such as the fsync: longer ones lower the limit, shorter full ones raise
+	// it. Default: 20 ms.
 	TargetBatch time.Duration
 	// Attempts is how often an item may panic by itself before it is
 	// quarantined. Default: 2.

@@ -23,6 +23,7 @@ type worker struct {
 	ready []*lease
 
 	limit  int
+	floor  time.Duration // of a batch's time: what does not depend on its size
 	buf    []*queue.Item
 	lease  *lease        // of the batch in hand
 	batch  []*queue.Item // in hand; survives a panic
@@ -133,9 +134,21 @@ func (w *worker) done(n int, took time.Duration) {
 		w.steals.Add(1)
 	}
 	w.pool.rec.Batch(w.id, n, took, w.stolen, "")
+	w.adapt(n, took)
+}
+
+// adapt moves the limit of what is taken at once. Most of a batch's time may be
+// one fsync, which a smaller batch would only pay for more often: so what counts
+// is the time beyond the quickest batch seen lately.
+func (w *worker) adapt(n int, took time.Duration) {
 	c := &w.pool.cfg
+	if w.floor == 0 || took < w.floor {
+		w.floor = took
+	} else {
+		w.floor += (took - w.floor) / 64
+	}
 	switch {
-	case took > c.TargetBatch:
+	case took-w.floor > c.TargetBatch:
 		w.limit = max(c.BatchMin, w.limit/2)
 	case n == w.limit:
 		w.limit = min(c.BatchMax, w.limit+w.limit/4+1)

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -16,7 +17,7 @@ func Text(name string, r io.Reader, markdown bool) Pieces {
 		lines := newLines(r)
 		for n := 1; ; n++ {
 			line, err := lines.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
@@ -138,7 +139,7 @@ func Lines(name string, r io.Reader) Pieces {
 		lines := newLines(r)
 		for n := 1; ; n++ {
 			line, err := lines.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
@@ -166,7 +167,7 @@ func (l lines) next() (string, error) {
 	if l.s.Scan() {
 		return l.s.Text(), nil
 	}
-	if err := l.s.Err(); err == bufio.ErrTooLong {
+	if err := l.s.Err(); errors.Is(err, bufio.ErrTooLong) {
 		return "", ErrTooLong
 	} else if err != nil {
 		return "", err

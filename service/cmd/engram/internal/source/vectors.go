@@ -28,7 +28,7 @@ func rows(name string, r io.Reader, dim, count, size int) Pieces {
 		buf := make([]byte, dim*size)
 		for row := 0; count < 0 || row < count; row++ {
 			_, err := io.ReadFull(in, buf)
-			if err == io.EOF && count < 0 {
+			if errors.Is(err, io.EOF) && count < 0 {
 				return
 			}
 			if err != nil {
