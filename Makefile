@@ -66,9 +66,9 @@ test-race: ## the tests of the service and the Go SDK under the race detector
 .PHONY: test-wire
 test-wire: build $(BIN)/grpcurl-$(GRPCURL_VERSION) ## every kind of client against one real server
 	@.ci/need curl curl --version || true
-	@if command -v npm >/dev/null; then $(MAKE) tools wire-node; fi
-	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) venv; fi
-	@PATH="$(BIN):$(NPM):$(VENV)/bin:$$PATH" ENGRAM_BINARY=$(CURDIR)/bin/engram \
+	@if command -v npm >/dev/null; then $(MAKE) -s tools wire-node; fi
+	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) -s venv; fi
+	@PATH="$(BIN):$(NPM):$(VENV)/bin:$$PATH" INTEROP_SERVER=$(CURDIR)/bin/engram \
 	  $(TESTS) run wire -C conformance -count=1 ./...
 
 .PHONY: wire-node

@@ -1,0 +1,88 @@
+package interop
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
+)
+
+// report is what a script prints about one way of speaking: the server's
+// answers, as JSON of the contract. A script judges nothing; that is done here.
+type report struct {
+	Client         string
+	Observed       json.RawMessage
+	Recalled       json.RawMessage
+	Frames         []json.RawMessage // of the session
+	StreamRecalled json.RawMessage   // from the session's space, once visible
+}
+
+// checkReports holds every line that a script printed to the expectations that
+// the clients in Go are held to. wanted are the ways of speaking.
+func checkReports(t *testing.T, printed []byte, wanted ...string) {
+	t.Helper()
+	var reports []report
+	if err := json.Unmarshal(printed, &reports); err != nil {
+		t.Fatalf("%v in %s", err, printed)
+	}
+	if len(reports) != len(wanted) {
+		t.Fatalf("%d reports, want %v: %s", len(reports), wanted, printed)
+	}
+	for i, r := range reports {
+		t.Run(wanted[i], func(t *testing.T) {
+			if r.Client != wanted[i] {
+				t.Fatalf("the report is of %q", r.Client)
+			}
+			checkObserved(t, parse(t, r.Observed, new(v1.ObserveResponse)))
+			checkRecalled(t, parse(t, r.Recalled, new(v1.RecallResponse)))
+			var all []*v1.ObserveStreamResponse
+			for _, f := range r.Frames {
+				all = append(all, parse(t, f, new(v1.ObserveStreamResponse)))
+			}
+			checkSession(t, all)
+			checkRecalled(t, parse(t, r.StreamRecalled, new(v1.RecallResponse)))
+		})
+	}
+}
+
+// connectNode speaks from Node, over HTTP/2 without TLS.
+func connectNode(addr string) func(t *testing.T) {
+	return func(t *testing.T) {
+		node := need(t, "node", "Node 20 is not installed")
+		modules, err := filepath.Abs("node/node_modules")
+		if err != nil {
+			t.Fatal(err)
+		}
+		esbuild := filepath.Join(modules, ".bin", "esbuild")
+		if _, err := os.Stat(esbuild); err != nil {
+			t.Skip("conformance/interop/node/node_modules is missing: make test-wire installs it by npm")
+		}
+		ctx, bundle := deadline(t), filepath.Join(t.TempDir(), "client.mjs")
+		build := exec.CommandContext(ctx, esbuild, "node/client.ts", "--bundle", "--platform=node", "--format=esm",
+			"--target=node20", "--log-level=warning", "--outfile="+bundle)
+		build.Env = append(os.Environ(), "NODE_PATH="+modules) // for gen/ts, which has no modules of its own
+		run(t, "", build)
+		checkReports(t, run(t, "", exec.CommandContext(ctx, node, bundle, addr)), "connect", "grpc", "grpc-web")
+	}
+}
+
+// grpcio speaks from Python, in both of its styles.
+func grpcio(addr string) func(t *testing.T) {
+	return func(t *testing.T) {
+		python := need(t, "python3", "Python 3.11 is not installed")
+		ctx := deadline(t)
+		if err := exec.CommandContext(ctx, python, "-c", "import grpc, google.protobuf").Run(); err != nil {
+			t.Skip("grpcio is missing: make test-wire installs it into .cache/venv; that needs the Debian package python3-venv")
+		}
+		script := exec.CommandContext(ctx, python, "-B", "python/client.py", addr)
+		sdk, err := filepath.Abs("../../sdk/python")
+		if err != nil {
+			t.Fatal(err)
+		}
+		script.Env = append(os.Environ(), "PYTHONPATH="+sdk)
+		checkReports(t, run(t, "", script), "grpcio-sync", "grpcio-aio")
+	}
+}

@@ -1,0 +1,101 @@
+package interop
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// log keeps what the server says, for when a test fails.
+type log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// start runs the server and gives its address, host:port. It is told to stop
+// when the test ends, and must then end in good order.
+func start(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	listenFile := filepath.Join(dir, "address")
+	said := new(log)
+	cmd := exec.Command(binary(t), "serve", "--listen", "127.0.0.1:0", "--listen-file", listenFile, "--data-dir", filepath.Join(dir, "data"))
+	cmd.Stderr = said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	up := lines.Scan() // the line with the address; none when it ends before
+	greeting := lines.Text()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for lines.Scan() {
+		}
+	}()
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Errorf("server: %v", err)
+		}
+		<-drained
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("server: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the server said:\n%s", said)
+		}
+	})
+	if !up {
+		t.Fatal("the server ended before it listened")
+	}
+	written, err := os.ReadFile(listenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := strings.TrimSpace(string(written))
+	if !strings.HasSuffix(greeting, "http://"+addr) {
+		t.Fatalf("the server says %q and writes %q", greeting, addr)
+	}
+	return addr
+}
+
+// binary is the server: INTEROP_SERVER, or else built from these sources.
+func binary(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("INTEROP_SERVER"); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "engram")
+	build := exec.Command("go", "build", "-o", path, "./service/cmd/engram")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the server: %v\n%s", err, out)
+	}
+	return path
+}
