@@ -3,6 +3,7 @@ package engram
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -19,8 +20,37 @@ type leave struct {
 }
 
 // connect opens a stream, introduces the session and takes over where the
-// server says it stands.
+// server says it stands. A server that says nothing is given up in time.
 func (s *Session) connect(ctx context.Context) (duplex, error) {
+	inner, cancel := context.WithCancel(ctx)
+	timeout := time.AfterFunc(s.opts.connectTimeout, cancel)
+	st, err := s.introduce(inner)
+	if !timeout.Stop() && ctx.Err() == nil {
+		if err == nil {
+			st.close()
+		}
+		err = &Error{Code: connect.CodeUnavailable.String(), Reason: "TRANSPORT", Message: "the server did not answer within " + s.opts.connectTimeout.String(), Retryable: true}
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return bounded{st, cancel}, nil
+}
+
+// bounded is a stream that ends its context with itself.
+type bounded struct {
+	duplex
+	cancel context.CancelFunc
+}
+
+func (b bounded) close() {
+	b.duplex.close()
+	b.cancel()
+}
+
+// introduce opens a stream and exchanges init and init_ack.
+func (s *Session) introduce(ctx context.Context) (duplex, error) {
 	st, err := s.dial(ctx)
 	if err != nil {
 		return nil, fromWire(err)
@@ -47,6 +77,10 @@ func (s *Session) connect(ctx context.Context) (duplex, error) {
 	if s.window.len() == 0 && s.window.first < ack.NextSequence {
 		s.window.first = ack.NextSequence // resumed from another process
 	}
+	if err := s.consistent(ack.NextSequence); err != nil {
+		st.close()
+		return nil, err
+	}
 	s.id, s.credits = ack.SessionId, ack.Credits
 	s.raise(Durable, ack.DurableSequence)
 	s.sent = ack.NextSequence - 1
@@ -55,6 +89,26 @@ func (s *Session) connect(ctx context.Context) (duplex, error) {
 		s.unacked += s.window.at(seq).size
 	}
 	return st, nil
+}
+
+// consistent fails when the number that the server expects is one the session
+// cannot go on from; mu is held.
+func (s *Session) consistent(next uint64) error {
+	switch {
+	case next < s.window.first:
+		// They were accepted from a process that is gone, and lost in a crash
+		// before they were durable.
+		return &Error{
+			Code: connect.CodeDataLoss.String(), Reason: "PAYLOADS_GONE",
+			Message: fmt.Sprintf("the server asks for number %d again, and this session holds nothing before %d: observe the lost ones again in a new session", next, s.window.first),
+		}
+	case next > s.window.next():
+		return &Error{
+			Code: connect.CodeAborted.String(), Reason: "SESSION_TAKEN_OVER",
+			Message: fmt.Sprintf("the server expects number %d, and this session has sent none above %d: another process has used it", next, s.window.next()-1),
+		}
+	}
+	return nil
 }
 
 // levels are the levels to be acked: DURABLE, for the window, and what Flush
@@ -72,7 +126,9 @@ func (s *Session) levels() []v1.AckLevel {
 func (s *Session) run(ctx context.Context, st duplex) {
 	defer close(s.done)
 	defer s.cancel()
+	var pace pace
 	for {
+		began := time.Now()
 		gone := make(chan leave, 1)
 		go func() { gone <- s.receiveAll(st) }()
 		why, heard := s.sendAll(ctx, st, gone)
@@ -88,12 +144,62 @@ func (s *Session) run(ctx context.Context, st duplex) {
 			s.end(why.err)
 			return
 		}
+		if s.recalls != nil {
+			s.recalls.cut()
+		}
 		var err error
-		if st, err = s.reconnect(ctx, why.after); err != nil {
-			s.end(err)
+		if st, err = s.reconnect(ctx, why, pace.next(s.opts.reconnect, s.progressed() || time.Since(began) > maxBackoff)); err != nil {
+			s.end(s.lostAnswer(err))
 			return
 		}
 	}
+}
+
+// pace is how reconnecting slows down, over all streams that brought nothing.
+type pace struct {
+	*backoff.ExponentialBackOff
+	deadline time.Time
+	fresh    bool // the first try is made at once
+}
+
+const maxBackoff = 5 * time.Second
+
+// next is the pace of one more reconnect. After a stream that was of use it
+// begins anew, and the first try is made at once.
+func (p *pace) next(limit time.Duration, useful bool) *pace {
+	if p.ExponentialBackOff != nil && !useful {
+		p.fresh = false
+		return p
+	}
+	b := backoff.NewExponentialBackOff()
+	// A factor of 1 is full jitter: anything from 0 to twice the interval.
+	b.InitialInterval, b.MaxInterval, b.RandomizationFactor = 50*time.Millisecond, maxBackoff, 1
+	*p = pace{b, time.Now().Add(limit), true}
+	return p
+}
+
+// progressed says whether the server acked anything since it was last asked.
+func (s *Session) progressed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.progress
+	s.progress = false
+	return was
+}
+
+// lostAnswer makes a good end of err when it says that the session is closed,
+// it was this session that closed it, and everything is known to be kept: only
+// the answer was lost, with the stream.
+func (s *Session) lostAnswer(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.window.next() - 1
+	if ReasonOf(err) != "SESSION_CLOSED" || !s.closing || s.acked[Durable] < last {
+		return err
+	}
+	s.closed = &Closed{FinalSequence: last, Inferred: true}
+	s.raise(Visible, last)
+	return nil
 }
 
 // lastWordTimeout is how long a server that takes no more may take to say why.
@@ -116,13 +222,17 @@ func lastWord(ctx context.Context, st duplex, gone <-chan leave) leave {
 
 // reconnect tries until it succeeds, the server says it never will, or the
 // time for it is over.
-func (s *Session) reconnect(ctx context.Context, after time.Duration) (duplex, error) {
-	if err := pause(ctx, after); err != nil {
+func (s *Session) reconnect(ctx context.Context, why leave, p *pace) (duplex, error) {
+	wait := why.after
+	if !p.fresh {
+		wait = max(wait, p.NextBackOff())
+	}
+	if time.Now().After(p.deadline) {
+		return nil, why.err
+	}
+	if err := pause(ctx, wait); err != nil {
 		return nil, err
 	}
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval, b.RandomizationFactor = 50*time.Millisecond, 5*time.Second, 1
-	deadline := time.Now().Add(s.opts.reconnect)
 	for {
 		st, err := s.connect(ctx)
 		if err == nil {
@@ -141,10 +251,10 @@ func (s *Session) reconnect(ctx context.Context, after time.Duration) (duplex, e
 		if !e.Retryable && e.Code != connect.CodeUnavailable.String() && e.Reason != "TRANSPORT" {
 			return nil, err
 		}
-		if time.Now().After(deadline) {
+		if time.Now().After(p.deadline) {
 			return nil, err
 		}
-		if err := pause(ctx, max(b.NextBackOff(), e.RetryAfter)); err != nil {
+		if err := pause(ctx, max(p.NextBackOff(), e.RetryAfter)); err != nil {
 			return nil, err
 		}
 	}

@@ -68,7 +68,7 @@ type recalls struct {
 	mu      sync.Mutex
 	last    uint64
 	queue   []*v1.StreamRecall
-	waiting map[uint64]chan recallAnswer
+	waiting map[uint64]*pendingRecall
 	failed  error
 }
 
@@ -79,21 +79,22 @@ type recallAnswer struct {
 
 type pendingRecall struct {
 	id     uint64
-	answer chan recallAnswer
+	answer chan recallAnswer  // holds one
+	parts  []*v1.RecallResult // of an answer that comes in parts
 }
 
-func newRecalls() *recalls { return &recalls{waiting: map[uint64]chan recallAnswer{}} }
+func newRecalls() *recalls { return &recalls{waiting: map[uint64]*pendingRecall{}} }
 
-func (r *recalls) ask(q *v1.RecallRequest) pendingRecall {
+func (r *recalls) ask(q *v1.RecallRequest) *pendingRecall {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	p := pendingRecall{r.last, make(chan recallAnswer, 1)}
+	p := &pendingRecall{id: r.last, answer: make(chan recallAnswer, 1)}
 	if r.failed != nil {
 		p.answer <- recallAnswer{err: r.failed}
 		return p
 	}
-	r.waiting[p.id] = p.answer
+	r.waiting[p.id] = p
 	r.queue = append(r.queue, &v1.StreamRecall{RequestId: p.id, Recall: q})
 	return p
 }
@@ -111,15 +112,38 @@ func (r *recalls) next() *v1.MemoryStreamRequest {
 }
 
 func (r *recalls) answer(m *v1.StreamRecallResults) {
-	a := recallAnswer{recall: recallOf(m.Results, m.Snapshot, m.Stats)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.waiting[m.RequestId]
+	if p == nil {
+		return // nobody waits any more
+	}
+	p.parts = append(p.parts, m.Results...)
+	if m.More && m.Error == nil {
+		return
+	}
+	a := recallAnswer{recall: recallOf(p.parts, m.Snapshot, m.Stats)}
 	if e := m.Error; e != nil {
 		a = recallAnswer{err: &Error{Code: codeName(e.Code), Reason: e.Reason, Message: e.Message}}
 	}
+	delete(r.waiting, m.RequestId)
+	p.answer <- a
+}
+
+// cut fails the recalls that were sent on a stream that ended: their answers
+// will not come. Those not yet sent go on the next one.
+func (r *recalls) cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.waiting[m.RequestId]; c != nil {
-		delete(r.waiting, m.RequestId)
-		c <- a
+	queued := map[uint64]bool{}
+	for _, q := range r.queue {
+		queued[q.RequestId] = true
+	}
+	for id, p := range r.waiting {
+		if !queued[id] {
+			delete(r.waiting, id)
+			p.answer <- recallAnswer{err: &Error{Code: "unavailable", Reason: "TRANSPORT", Message: "the stream ended before the recall was answered; ask again", Retryable: true}}
+		}
 	}
 }
 
@@ -135,8 +159,8 @@ func (r *recalls) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = err
-	for id, c := range r.waiting {
+	for id, p := range r.waiting {
 		delete(r.waiting, id)
-		c <- recallAnswer{err: err}
+		p.answer <- recallAnswer{err: err}
 	}
 }

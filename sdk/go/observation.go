@@ -1,9 +1,8 @@
 package engram
 
 import (
-	"encoding/binary"
-	"math"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -31,8 +30,12 @@ type Observation struct {
 	ID string
 	// Content is the text. Without a Vector the space's embedder makes one of it.
 	Content string
-	// Vector has the length of the space's dimension.
+	// Vector has the length of the space's dimension. It is copied: the caller
+	// may use it again once the call has returned.
 	Vector []float32
+	// HalfPrecision sends Vector as binary16: half the bytes, three decimal
+	// digits. Components beyond ±65504 become infinite and are rejected.
+	HalfPrecision bool
 
 	ObservedAt time.Time // zero: when it is received
 	ExpiresAt  time.Time // zero: never
@@ -62,13 +65,16 @@ type Context struct {
 // toWire converts o. Vectors go as packed bytes: no per-element conversion on
 // either side.
 func (o *Observation) toWire() (*v1.Observation, error) {
+	if err := o.checkText(); err != nil {
+		return nil, err
+	}
 	m := &v1.Observation{
 		Id: o.ID, Content: o.Content, Confidence: o.Confidence, Importance: o.Importance, EmotionalValence: o.EmotionalValence,
 		DecayRate: o.DecayRate, Priority: v1.Priority(o.Priority), Replace: o.Replace,
 		ObservedAt: stamp(o.ObservedAt), ExpiresAt: stamp(o.ExpiresAt),
 	}
 	if o.Vector != nil {
-		m.Embedding = packed(o.Vector)
+		m.Embedding = packed(o.Vector, o.HalfPrecision)
 	}
 	if c := o.Context; c.Location != "" || c.Participants != nil || c.Reason != "" || c.Method != "" {
 		m.Context = &v1.ObservationContext{Location: c.Location, Participants: c.Participants, Reason: c.Reason, Method: c.Method}
@@ -83,21 +89,29 @@ func (o *Observation) toWire() (*v1.Observation, error) {
 	return m, nil
 }
 
-// vectorMessage is an embedding and its parts in one allocation.
-type vectorMessage struct {
-	embedding v1.Embedding
-	packed    v1.PackedVector
+// checkText fails for strings that are not UTF-8. They cannot be encoded: on a
+// stream, one would take the whole session down.
+func (o *Observation) checkText() error {
+	if !utf8.ValidString(o.ID) {
+		return notUTF8("id")
+	}
+	if !utf8.ValidString(o.Content) {
+		return notUTF8("content")
+	}
+	c := &o.Context
+	if !utf8.ValidString(c.Location) || !utf8.ValidString(c.Reason) || !utf8.ValidString(c.Method) {
+		return notUTF8("context")
+	}
+	for _, p := range c.Participants {
+		if !utf8.ValidString(p) {
+			return notUTF8("context.participants")
+		}
+	}
+	return nil
 }
 
-func packed(v []float32) *v1.Embedding {
-	data := make([]byte, 4*len(v))
-	for i, f := range v {
-		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(f))
-	}
-	m := new(vectorMessage)
-	m.packed.Data, m.packed.Encoding = data, v1.VectorEncoding_VECTOR_ENCODING_F32_LE
-	m.embedding.Packed = &m.packed
-	return &m.embedding
+func notUTF8(field string) error {
+	return &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: field, Message: field + " is not valid UTF-8"}
 }
 
 func fromWireObservation(m *v1.Observation) Observation {
@@ -113,13 +127,7 @@ func fromWireObservation(m *v1.Observation) Observation {
 		o.Metadata = s.AsMap()
 	}
 	if e := m.GetEmbedding(); e != nil {
-		o.Vector = e.Values
-		if p := e.Packed; p != nil && p.Encoding == v1.VectorEncoding_VECTOR_ENCODING_F32_LE {
-			o.Vector = make([]float32, len(p.Data)/4)
-			for i := range o.Vector {
-				o.Vector[i] = math.Float32frombits(binary.LittleEndian.Uint32(p.Data[4*i:]))
-			}
-		}
+		o.Vector = unpacked(e)
 	}
 	return o
 }

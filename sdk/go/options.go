@@ -18,6 +18,8 @@ type sessionOptions struct {
 	nonBlocking bool
 	reconnect   time.Duration
 
+	connectTimeout time.Duration
+
 	onAck       func(level Level, through, generation uint64)
 	onRejection func(Rejection)
 	onStatus    func(Status)
@@ -27,6 +29,7 @@ func defaultSession() sessionOptions {
 	return sessionOptions{
 		flushLevel: Visible, batch: 64, batchBytes: 1 << 20, linger: 2 * time.Millisecond,
 		buffer: 16_384, bufferBytes: 64 << 20, reconnect: 5 * time.Minute,
+		connectTimeout: 10 * time.Second,
 	}
 }
 
@@ -65,8 +68,14 @@ func WithBuffer(count int, bytes int64) SessionOption {
 // NonBlocking makes Observe return ErrFull in place of waiting for room.
 func NonBlocking() SessionOption { return func(o *sessionOptions) { o.nonBlocking = true } }
 
-// ReconnectFor bounds how long the session tries to reconnect before it gives
-// up. Without it: five minutes.
+// ConnectTimeout bounds how long the server may take to answer when the session
+// opens or resumes a stream. Without it: ten seconds.
+func ConnectTimeout(d time.Duration) SessionOption {
+	return func(o *sessionOptions) { o.connectTimeout = d }
+}
+
+// ReconnectFor bounds how long the session goes on without a stream on which
+// anything is acked, before it gives up. Without it: five minutes.
 func ReconnectFor(d time.Duration) SessionOption { return func(o *sessionOptions) { o.reconnect = d } }
 
 // OnAck is called when every number up to through has reached a level.
@@ -111,4 +120,8 @@ type Closed struct {
 	Rejected      uint64
 	Refused       uint64
 	Duplicates    uint64
+	// Inferred is set when the answer was lost with its stream and the session
+	// turned out to be closed: everything is kept, and only FinalSequence is
+	// known.
+	Inferred bool
 }

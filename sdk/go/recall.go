@@ -20,7 +20,7 @@ func ByText(text string) Cue {
 
 // ByVector looks for what is near a vector of the space's dimension.
 func ByVector(v []float32) Cue {
-	return func(r *v1.RecallRequest) { r.Cue = &v1.RecallRequest_Embedding{Embedding: packed(v)} }
+	return func(r *v1.RecallRequest) { r.Cue = &v1.RecallRequest_Embedding{Embedding: packed(v, false)} }
 }
 
 // ByID looks for what is near an observation, which is itself left out.

@@ -55,6 +55,7 @@ func (s *Session) take(m *v1.MemoryStreamResponse) {
 	switch f := m.Frame.(type) {
 	case *v1.MemoryStreamResponse_Ack:
 		s.mu.Lock()
+		s.progress = true
 		s.raise(Level(f.Ack.Status), f.Ack.ThroughSequence)
 		s.gen = max(s.gen, f.Ack.Generation)
 		s.grant(f.Ack.Credits)

@@ -69,7 +69,7 @@ func (s *Session) nextFrame(closing *bool) (*v1.MemoryStreamRequest, time.Durati
 	full = full || len(batch) == s.opts.batch
 	switch {
 	case len(batch) == 0 && s.draining && !*closing && s.sent == last:
-		*closing = true
+		*closing, s.closing = true, true
 		return &v1.MemoryStreamRequest{Frame: &v1.MemoryStreamRequest_Close{Close: &v1.SessionClose{Drain: true, LastSequence: last}}}, 0
 	case len(batch) == 0:
 		return nil, forever

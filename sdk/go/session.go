@@ -36,6 +36,8 @@ type Session struct {
 	hold     time.Time // nothing is sent before: the server asked for it
 	urgent   uint64    // through which nothing lingers
 	draining bool
+	closing  bool // the server was told to close
+	progress bool // something was acked on this stream
 	closed   *Closed
 	err      error
 	rejected []Rejection // not yet returned by Flush
