@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"github.com/cenkalti/backoff/v5"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 )
@@ -155,29 +154,6 @@ func (s *Session) run(ctx context.Context, st duplex) {
 	}
 }
 
-// pace is how reconnecting slows down, over all streams that brought nothing.
-type pace struct {
-	*backoff.ExponentialBackOff
-	deadline time.Time
-	fresh    bool // the first try is made at once
-}
-
-const maxBackoff = 5 * time.Second
-
-// next is the pace of one more reconnect. After a stream that was of use it
-// begins anew, and the first try is made at once.
-func (p *pace) next(limit time.Duration, useful bool) *pace {
-	if p.ExponentialBackOff != nil && !useful {
-		p.fresh = false
-		return p
-	}
-	b := backoff.NewExponentialBackOff()
-	// A factor of 1 is full jitter: anything from 0 to twice the interval.
-	b.InitialInterval, b.MaxInterval, b.RandomizationFactor = 50*time.Millisecond, maxBackoff, 1
-	*p = pace{b, time.Now().Add(limit), true}
-	return p
-}
-
 // progressed says whether the server acked anything since it was last asked.
 func (s *Session) progressed() bool {
 	s.mu.Lock()
@@ -270,20 +246,6 @@ func (s *Session) startOver() bool {
 	}
 	s.id = ""
 	return true
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // end records why the session is over.

@@ -36,6 +36,7 @@ type model struct {
 	kept       []string // ids, in order
 	duplicates int
 	ended      bool // the session was closed
+	header     *connect.Header
 }
 
 // newModel starts a model whose streams run script. It ends with the test.
@@ -96,7 +97,12 @@ func (m *model) MemoryStream(_ context.Context, st engramv1connect.MemoryService
 	return m.run(&stream{model: m, receive: st.Receive, send: st.Send})
 }
 
-func (m *model) ObserveStream(_ context.Context, st engramv1connect.MemoryServiceObserveStreamServerStream) error {
+func (m *model) ObserveStream(ctx context.Context, st engramv1connect.MemoryServiceObserveStreamServerStream) error {
+	m.mu.Lock()
+	if info, ok := connect.CallInfoForServerContext(ctx); ok {
+		m.header = info.RequestHeader()
+	}
+	m.mu.Unlock()
 	return m.run(&stream{model: m, receive: func() (*v1.MemoryStreamRequest, error) {
 		f, err := st.Receive()
 		if err != nil {
