@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	engram "github.com/engram-stream/engram/sdk/go"
+)
+
+func errorsJoin(errs ...error) error { return errors.Join(errs...) }
+
+func dial(s *server) (*engram.Client, error) { return engram.Dial(s.addr) }
+
+func vectors(n, dim int) [][]float32 {
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // data for a measurement
+	out := make([][]float32, n)
+	for i := range out {
+		out[i] = make([]float32, dim)
+		for j := range out[i] {
+			out[i][j] = float32(r.NormFloat64())
+		}
+	}
+	return out
+}
+
+// ownCPU is the processor time this process, the client, has used.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// streaming measures one session, flat out, until everything is acked VISIBLE.
+func streaming(r *report, s *server, quick bool) error {
+	r.linef("\n## One ObserveStream, acked VISIBLE\n")
+	r.linef("Fresh space for each row; index threshold 10,000, so the graph is built beside. CPU is per observation.\n")
+	r.linef("| dimension | observations | observations/s | server CPU | client CPU |")
+	r.linef("|---|---|---|---|---|")
+	c, err := dial(s)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx := context.Background()
+	for _, dim := range []int{128, 384, 768} {
+		n := 200_000 * 128 / dim
+		if quick {
+			n /= 10
+		}
+		data := vectors(min(n, 20_000), dim)
+		server, own, began := s.cpu(), ownCPU(), time.Now()
+		sess, err := c.OpenSession(ctx, fmt.Sprintf("dim-%d", dim), engram.WithBatching(256, 1<<20, 2*time.Millisecond))
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			if _, err := sess.Observe(ctx, engram.Observation{Vector: data[i%len(data)]}); err != nil {
+				return err
+			}
+		}
+		if err := sess.Flush(ctx); err != nil {
+			return err
+		}
+		took := time.Since(began)
+		per := func(d time.Duration) string { return fmt.Sprintf("%.1f µs", float64(d.Microseconds())/float64(n)) }
+		r.linef("| %d | %d | %.0f | %s | %s |", dim, n, float64(n)/took.Seconds(), per(s.cpu()-server), per(ownCPU()-own))
+		if _, err := sess.Close(ctx); err != nil {
+			return err
+		}
+		// The next row is not to pay for this one's graph.
+		if _, err := c.DeleteSpace(ctx, fmt.Sprintf("dim-%d", dim)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recalling measures recalls over the wire, at rest and beside a stream.
+func recalling(r *report, s *server, quick bool) error {
+	rows, asks := 50_000, 2000
+	if quick {
+		rows, asks = 5000, 200
+	}
+	c, err := dial(s)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx := context.Background()
+	data := vectors(rows, 128)
+	sess, err := c.OpenSession(ctx, "rest", engram.FlushTo(engram.Indexed))
+	if err != nil {
+		return err
+	}
+	for _, v := range data {
+		if _, err := sess.Observe(ctx, engram.Observation{Vector: v}); err != nil {
+			return err
+		}
+	}
+	if err := sess.Flush(ctx); err != nil {
+		return err
+	}
+	r.linef("\n## Recall over the wire, limit 10, %d × 128\n", rows)
+	r.linef("| | p50 | p99 | max |")
+	r.linef("|---|---|---|---|")
+	cues := vectors(asks, 128)
+	ask := func(opts ...engram.RecallOption) ([]time.Duration, error) {
+		var took []time.Duration
+		for _, v := range cues {
+			began := time.Now()
+			if _, err := c.Recall(ctx, "rest", engram.ByVector(v), opts...); err != nil {
+				return nil, err
+			}
+			took = append(took, time.Since(began))
+		}
+		slices.Sort(took)
+		return took, nil
+	}
+	show := func(what string, d []time.Duration) {
+		at := func(q float64) string {
+			return fmt.Sprintf("%.2f ms", float64(d[min(len(d)-1, int(q*float64(len(d))))].Microseconds())/1000)
+		}
+		r.linef("| %s | %s | %s | %s |", what, at(.5), at(.99), at(1))
+	}
+	d, err := ask()
+	if err != nil {
+		return err
+	}
+	show("at rest, through the graph", d)
+	if d, err = ask(engram.Exact()); err != nil {
+		return err
+	}
+	show("at rest, exact", d)
+	var stop atomic.Bool
+	done := make(chan error, 1)
+	sent, before := 0, sess.Stats().Durable
+	began := time.Now()
+	go func() {
+		for !stop.Load() {
+			if _, err := sess.Observe(ctx, engram.Observation{Vector: data[sent%len(data)]}); err != nil {
+				done <- err
+				return
+			}
+			sent++
+		}
+		done <- nil
+	}()
+	d, err = ask()
+	rate := float64(sess.Stats().Durable-before) / time.Since(began).Seconds()
+	stop.Store(true)
+	if err = errors.Join(err, <-done); err != nil {
+		return err
+	}
+	show(fmt.Sprintf("beside a stream into the same space, %.0f observations/s made durable meanwhile", rate), d)
+	return nil
+}
