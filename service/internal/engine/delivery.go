@@ -10,6 +10,7 @@ import (
 
 // delivery is who is told what becomes of items: the Owner of a queue.Item.
 type delivery struct {
+	slot    *slot              // the space it was meant for, in this life of its name
 	session *session.Session   // nil for a call that keeps no marks
 	account *admission.Account // nil for a call
 	call    *call              // nil for a stream

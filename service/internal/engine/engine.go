@@ -52,6 +52,9 @@ type Engine struct {
 	started   time.Time
 
 	housekeeping sync.WaitGroup
+	// leaving ends when Drain begins: calls that only wait end with it.
+	leaving context.Context
+	leave   context.CancelFunc
 	// stopping ends when Close begins.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -66,6 +69,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		indexer: newIndexer(), streams: newStreams(o.Recorder), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
 	}
 	e.stopping, e.stop = context.WithCancel(context.Background())
+	e.leaving, e.leave = context.WithCancel(e.stopping)
 	e.rec = tally{o.Recorder, &e.totals}
 	for _, emb := range o.Embedders {
 		e.embedders[emb.Identity().Kind] = emb
@@ -74,10 +78,12 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	jo.Observe = func(c journal.Commit) { e.rec.Committed(c.Frames, c.Records, c.Bytes, c.Wait, c.Write, c.Sync, c.Err) }
 	log, err := journal.Open(jo)
 	if err != nil {
+		e.stop()
 		return nil, err
 	}
 	e.journal = log
 	if err := e.recover(ctx); err != nil {
+		e.stop()
 		return nil, errors.Join(err, log.Close())
 	}
 	e.start()
@@ -125,10 +131,12 @@ func (e *Engine) takesWrites() error {
 		return f
 	}
 	if State(e.state.Load()) == Draining {
-		return fault.Retry(fault.Unavailable, fault.Draining, time.Second, "the server is shutting down; come back in a moment")
+		return errDraining
 	}
 	return nil
 }
+
+var errDraining = fault.Retry(fault.Unavailable, fault.Draining, time.Second, "the server is shutting down; come back in a moment")
 
 // fail records that the journal failed: nothing new is taken from here on, and
 // everyone is told.
@@ -155,6 +163,7 @@ func (e *Engine) appendFailed(err error) error {
 // and come back, and what was accepted is made durable and visible.
 func (e *Engine) Drain(ctx context.Context) error {
 	e.state.CompareAndSwap(int32(Serving), int32(Draining))
+	e.leave()
 	e.sessions.GoAway(time.Second)
 	e.monitor.Drain()
 	return e.pool.Drain(ctx)

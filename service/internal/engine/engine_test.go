@@ -16,6 +16,7 @@ import (
 	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/session"
+	"github.com/engram-stream/engram/service/internal/space"
 	"github.com/engram-stream/engram/service/internal/telemetry"
 	"github.com/engram-stream/engram/service/internal/vfs"
 )
@@ -320,4 +321,61 @@ func TestForgetAndList(t *testing.T) {
 	if _, _, err := e.Forget(t.Context(), "notes", nil, filter.Expr{}); reasonOf(err) != fault.InvalidFilter {
 		t.Fatal(err)
 	}
+}
+
+func TestDrainEndsWhoeverOnlyWaits(t *testing.T) {
+	e := start(t, vfs.NewMem(1), nil)
+	if _, err := e.Observe(t.Context(), Batch{Space: "notes", Wait: memory.AckVisible, Lane: memory.LaneNormal, In: []Incoming{text("a", "one")}}); err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan error, 2)
+	seen := make(chan struct{})
+	go func() {
+		since := memory.Generation(0)
+		waiting <- e.Watch(context.Background(), "notes", &since, filter.Expr{}, func([]space.Stored, memory.Generation) error {
+			close(seen)
+			return nil
+		})
+	}()
+	go func() {
+		_, err := e.Recall(context.Background(), Cue{Space: "notes", Example: "a", Consistency: space.Consistency{Mode: space.AtLeast, Generation: 9}})
+		waiting <- err
+	}()
+	<-seen
+	closeEngine(t, e)
+	for range 2 {
+		if err := <-waiting; reasonOf(err) != fault.Draining {
+			t.Errorf("a waiter ended with %v", err)
+		}
+	}
+}
+
+func TestLateItemsDoNotReachTheNextSpaceOfTheName(t *testing.T) {
+	e := start(t, vfs.NewMem(1), nil)
+	defer closeEngine(t, e)
+	c := attach(t, e, OpenStream{Space: "notes", Lane: memory.LaneNormal})
+	if err := c.st.Observe(t.Context(), 1, []Incoming{text("", "of the first life")}); err != nil {
+		t.Fatal(err)
+	}
+	c.acked(memory.AckVisible, 1)
+	if _, err := e.DeleteSpace(t.Context(), "notes"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := e.CreateSpace(t.Context(), NewSpace{ID: "notes"}); err != nil {
+		t.Fatal(err)
+	}
+	// As if it had been on its way between the session and the queue.
+	late := itemsOf("notes", "", memory.NewIncarnation(), memory.LaneNormal, c.st.owner, []Incoming{text("", "late")}, 2, nil)
+	if f := c.st.account.Admit(2, 1, int64(late[0].Bytes)); f != nil {
+		t.Fatal(f)
+	}
+	e.queue.Push(late)
+	e.pool.Notify("notes")
+	if err := e.pool.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if sp, err := e.Space("notes"); err != nil || sp.Stats().Rows != 0 {
+		t.Fatalf("%+v, %v", sp.Stats(), err)
+	}
+	c.st.Close()
 }

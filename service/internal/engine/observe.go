@@ -183,7 +183,7 @@ func (e *Engine) submit(ctx context.Context, sl *slot, b Batch, id memory.Sessio
 	if sess != nil {
 		lane = sess.Lane()
 	}
-	items := itemsOf(b.Space, id, inc, lane, &delivery{session: sess, call: c}, b.In, seq, rejected)
+	items := itemsOf(b.Space, id, inc, lane, &delivery{slot: sl, session: sess, call: c}, b.In, seq, rejected)
 	for _, it := range items {
 		it.Place = b.Lane
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/failpoint"
@@ -42,6 +43,9 @@ func (p processor) Process(_ context.Context, id memory.SpaceID, items []*queue.
 		p.Abandon(id, items, spaceDeleted(id))
 		return nil
 	}
+	if items = p.ofThisLife(sl, items); len(items) == 0 {
+		return nil
+	}
 	if items[0].Progress.Journaled {
 		for _, it := range items {
 			if err := p.resume(sl, it); err != nil {
@@ -51,6 +55,25 @@ func (p processor) Process(_ context.Context, id memory.SpaceID, items []*queue.
 		return nil
 	}
 	return p.carry(sl, items, nil)
+}
+
+// ofThisLife abandons items that were meant for an earlier space of the same
+// name, and returns the others.
+func (p processor) ofThisLife(sl *slot, items []*queue.Item) []*queue.Item {
+	same := func(it *queue.Item) bool { return ownerOf(it).slot == sl }
+	if !slices.ContainsFunc(items, func(it *queue.Item) bool { return !same(it) }) {
+		return items
+	}
+	var mine, others []*queue.Item
+	for _, it := range items {
+		if same(it) {
+			mine = append(mine, it)
+		} else {
+			others = append(others, it)
+		}
+	}
+	p.Abandon(sl.space.ID(), others, spaceDeleted(sl.space.ID()))
+	return mine
 }
 
 // Quarantine keeps an item that cannot be applied: it has its number and
@@ -160,6 +183,9 @@ func (p processor) show(sl *slot, pb *pendingBatch, n int) error {
 	}
 	p.report(sl, items, pb.batch.Outcomes[from:n])
 	p.wantIndex(sl)
+	if n == len(pb.items) {
+		sl.pending = nil
+	}
 	return nil
 }
 

@@ -151,8 +151,8 @@ func (e *Engine) Watch(ctx context.Context, id memory.SpaceID, since *memory.Gen
 			snap = sl.space.Current()
 		case <-sl.space.Deleted():
 			return spaceDeleted(id)
-		case <-e.stopping.Done():
-			return fault.Retry(fault.Unavailable, fault.Draining, 0, "the server is shutting down")
+		case <-e.leaving.Done():
+			return errDraining
 		case <-ctx.Done():
 			return fault.Of(ctx.Err())
 		}

@@ -123,7 +123,14 @@ func (e *Engine) pin(ctx context.Context, sp *space.Space, c space.Consistency) 
 			"%d calls wait for a generation; the limit is %d", n-1, e.opts.Limits.Waiters)
 	}
 	defer e.waiters.Add(-1)
-	return sp.Pin(ctx, c)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.leaving, cancel)()
+	snap, err := sp.Pin(ctx, c)
+	if err != nil && e.leaving.Err() != nil {
+		return nil, errDraining
+	}
+	return snap, err
 }
 
 func compile(x filter.Expr) (*filter.Predicate, error) {

@@ -250,8 +250,8 @@ func (e *Engine) DeleteSpace(ctx context.Context, id memory.SpaceID) (int64, err
 		return 0, err
 	}
 	sl.space.MarkDeleted()
+	e.sessions.DropSpace(id) // first, so that no stream queues anything more
 	processor{e}.Abandon(id, e.queue.DropSpace(id), spaceDeleted(id))
-	e.sessions.DropSpace(id)
 	e.rec.SpaceDeleted(string(id))
 	return live, nil
 }

@@ -53,7 +53,7 @@ func (e *Engine) Open(ctx context.Context, o OpenStream) (*Stream, error) {
 	}
 	st := &Stream{engine: e, slot: sl, att: att, resumed: o.Session != ""}
 	st.account = e.monitor.Open(sess.Lane(), e.window(), att.Standing().Next, sess.SetCredits)
-	st.owner = &delivery{session: sess, account: st.account}
+	st.owner = &delivery{slot: sl, session: sess, account: st.account}
 	sess.Regrant(st.account.Credits())
 	e.streams.add(st)
 	return st, nil
