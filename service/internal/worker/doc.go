@@ -28,9 +28,12 @@
 //
 // # Concurrency
 //
-// Pool.mu guards the lists and the leases and is never held while calling out.
-// Workers wait on a condition, and never poll. [Pool.Stop] ends and waits for
-// all goroutines.
+// Pool.mu guards the lists and the leases and is never held while calling out;
+// the queue's mutex is taken under it. Every worker waits on a condition of its
+// own, and never polls: a space that becomes ready rouses its home, or, when
+// that is busy, any worker that is idle, so the home comes first and nothing
+// ready waits while somebody is idle. [Pool.Stop] ends and waits for all
+// goroutines.
 //
 // The package stands on floor F5 and imports queue, memory, telemetry and
 // failpoint.

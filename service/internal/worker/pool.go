@@ -19,8 +19,9 @@ type Pool struct {
 	seed  maphash.Seed
 
 	mu      sync.Mutex
-	changed *sync.Cond // work came, a lease ended, or the pool stops
+	settled *sync.Cond // a lease ended; Drain waits on it
 	workers []*worker
+	waiting int // spaces in all ready lists
 	leases  map[memory.SpaceID]*lease
 	failed  error
 	stopped bool
@@ -42,7 +43,7 @@ func New(cfg Config, q *queue.ObservationQueue, p Processor, rec telemetry.Recor
 		rec = telemetry.Nop()
 	}
 	pool := &Pool{cfg: cfg.withDefaults(), queue: q, proc: p, rec: rec, seed: maphash.MakeSeed(), leases: map[memory.SpaceID]*lease{}}
-	pool.changed = sync.NewCond(&pool.mu)
+	pool.settled = sync.NewCond(&pool.mu)
 	for i := range pool.cfg.Workers {
 		pool.workers = append(pool.workers, newWorker(pool, i))
 	}
@@ -84,8 +85,27 @@ func (p *Pool) makeReady(l *lease) {
 		return
 	}
 	l.ready = true
-	p.workers[l.home].ready = append(p.workers[l.home].ready, l)
-	p.changed.Signal()
+	p.waiting++
+	home := p.workers[l.home]
+	home.ready = append(home.ready, l)
+	switch {
+	case home.state == idle:
+		home.rouse()
+	case home.state == coming && len(home.ready) == 1:
+		// It takes this one; to wake a thief would only move the space away.
+	default:
+		p.rouseAny()
+	}
+}
+
+// rouseAny wakes a worker that has nothing to do, if there is one.
+func (p *Pool) rouseAny() {
+	for _, w := range p.workers {
+		if w.state == idle {
+			w.rouse()
+			return
+		}
+	}
 }
 
 // forget drops a lease that nobody needs: idle spaces cost nothing.
@@ -98,17 +118,12 @@ func (p *Pool) forget(l *lease) {
 // pick takes the next space for a worker: of its own list, or stolen from the
 // longest. The mutex is held.
 func (p *Pool) pick(w *worker) (l *lease, stolen bool) {
-	from := w
 	for {
+		from := w
 		if len(from.ready) == 0 {
-			for _, other := range p.workers {
-				if len(other.ready) > len(from.ready) {
-					from = other
-				}
+			if from = p.victim(w); from == nil {
+				return nil, false
 			}
-		}
-		if len(from.ready) == 0 {
-			return nil, false
 		}
 		l := from.ready[0]
 		from.ready[0] = nil
@@ -116,6 +131,7 @@ func (p *Pool) pick(w *worker) (l *lease, stolen bool) {
 			from.ready = nil
 		}
 		l.ready = false
+		p.waiting--
 		if !l.held { // a caller of Exclusive may have it; it comes back then
 			l.held = true
 			return l, from != w
@@ -123,11 +139,33 @@ func (p *Pool) pick(w *worker) (l *lease, stolen bool) {
 	}
 }
 
+// victim is the worker with the longest list of spaces it will not get to at
+// once; nil when there is none. What a worker on its way to its list will take
+// first is left to it.
+func (p *Pool) victim(w *worker) (longest *worker) {
+	most := 0
+	for _, other := range p.workers {
+		n := len(other.ready)
+		if other.state == coming {
+			n--
+		}
+		if other != w && n > most {
+			longest, most = other, n
+		}
+	}
+	return longest
+}
+
 // release ends a lease: the next caller of Exclusive gets it, or the space goes
 // to the tail of its list if more waits.
 func (p *Pool) release(l *lease) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.pass(l)
+}
+
+// pass is release with the mutex held.
+func (p *Pool) pass(l *lease) {
 	if len(l.turns) > 0 {
 		next := l.turns[0]
 		l.turns = l.turns[1:]
@@ -136,7 +174,7 @@ func (p *Pool) release(l *lease) {
 	}
 	l.held = false
 	p.makeReady(l)
-	p.changed.Broadcast() // for Drain
+	p.settled.Broadcast()
 }
 
 // Exclusive runs fn in the caller's goroutine under the lease of the space,
@@ -182,7 +220,7 @@ func (p *Pool) Drain(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.changed.Broadcast()
+		p.settled.Broadcast()
 	})()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,7 +228,7 @@ func (p *Pool) Drain(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p.changed.Wait()
+		p.settled.Wait()
 	}
 	return nil
 }
@@ -209,7 +247,9 @@ func (p *Pool) busy() bool {
 func (p *Pool) Stop() {
 	p.mu.Lock()
 	p.stopped = true
-	p.changed.Broadcast()
+	for _, w := range p.workers {
+		w.rouse()
+	}
 	p.mu.Unlock()
 	p.running.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,12 +16,23 @@ import (
 // firstLimit is the batch limit a worker starts with.
 const firstLimit = 64
 
-// worker is one worker. ready is guarded by the pool's mutex; the rest is its
-// goroutine's own, but for the counters.
+// state is what a worker is about.
+type state uint8
+
+const (
+	coming state = iota // on its way to the lists
+	busy                // with a space in hand
+	idle                // waiting to be roused
+)
+
+// worker is one worker. ready and state are guarded by the pool's mutex; the
+// rest is its goroutine's own, but for the counters.
 type worker struct {
-	pool  *Pool
-	id    int
-	ready []*lease
+	pool   *Pool
+	id     int
+	ready  []*lease
+	state  state
+	roused *sync.Cond // on the pool's mutex
 
 	limit  int
 	floor  time.Duration // of a batch's time: what does not depend on its size
@@ -34,7 +46,15 @@ type worker struct {
 }
 
 func newWorker(p *Pool, id int) *worker {
-	return &worker{pool: p, id: id, limit: min(max(firstLimit, p.cfg.BatchMin), p.cfg.BatchMax)}
+	return &worker{pool: p, id: id, roused: sync.NewCond(&p.mu), limit: min(max(firstLimit, p.cfg.BatchMin), p.cfg.BatchMax)}
+}
+
+// rouse sends an idle worker to the lists. The pool's mutex is held.
+func (w *worker) rouse() {
+	if w.state == idle {
+		w.state = coming
+		w.roused.Signal()
+	}
 }
 
 // errStop ends a worker.
@@ -83,7 +103,13 @@ func (w *worker) next() bool {
 		if w.lease, w.stolen = p.pick(w); w.lease != nil {
 			break
 		}
-		p.changed.Wait()
+		w.state = idle
+		w.roused.Wait()
+	}
+	w.state = busy
+	if p.waiting > 0 {
+		// Who was roused for what is left may have found something of its own.
+		p.rouseAny()
 	}
 	p.mu.Unlock()
 	w.load.busy(true)
@@ -122,10 +148,21 @@ func (w *worker) hand(items []*queue.Item) error {
 		err = p.proc.Process(context.Background(), w.lease.space, items)
 	}
 	if err != nil {
-		p.fail(err)
-		p.proc.Abandon(w.lease.space, items, err)
+		w.abandon(items, err)
 	}
 	return err
+}
+
+// abandon records a final error and tells the owners. A panic in the telling
+// is logged and not repeated: it would never end.
+func (w *worker) abandon(items []*queue.Item, err error) {
+	w.pool.fail(err)
+	if reason, _ := w.attempt(func() error {
+		w.pool.proc.Abandon(w.lease.space, items, err)
+		return nil
+	}); reason != "" {
+		w.pool.cfg.Log.Error("abandoning a batch panicked", "worker", w.id, "space", w.lease.space, "panic", reason)
+	}
 }
 
 func (w *worker) done(n int, took time.Duration) {
@@ -162,7 +199,10 @@ func (w *worker) finish() {
 	l := w.lease
 	w.batch, w.lease = nil, nil
 	w.load.busy(false)
-	w.pool.release(l)
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	w.state = coming
+	w.pool.pass(l)
 }
 
 func (w *worker) panicked(r any) error {
@@ -203,8 +243,7 @@ func (w *worker) alone(it *queue.Item) bool {
 		err = fmt.Errorf("quarantine: %s", again)
 	}
 	if err != nil {
-		w.pool.fail(err)
-		w.pool.proc.Abandon(it.Space, one, err)
+		w.abandon(one, err)
 	}
 	return err == nil
 }
