@@ -1,6 +1,8 @@
 package admission
 
 import (
+	"time"
+
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/memory"
 )
@@ -11,6 +13,9 @@ type Window struct {
 	MinItems int // what a session gets to start with
 	MaxBytes int64
 }
+
+// least is the window of a session that has shown no need for more.
+func (w Window) least() int { return max(1, min(w.MinItems, w.MaxItems)) }
 
 // minWindowBytes is the smallest byte window worth reserving.
 const minWindowBytes = 64 << 10
@@ -27,16 +32,19 @@ type Account struct {
 
 	through     memory.Sequence // granted
 	next        memory.Sequence // the next number to be admitted
+	decided     memory.Sequence // the last number that was
 	outstanding int             // admitted and not decided
 	bytes       int64           // their encoded bytes
 	window      int             // what it has earned, in observations
 	spent       int             // admitted since the window last grew
+	used        time.Time       // when something was last admitted
 
 	windowBytes int64 // reserved for the life of the account
 	extraBytes  int64 // reserved beyond it, for what is outstanding
 
 	paused  bool
-	waiting bool
+	waiting bool // in line for a first credit
+	untold  bool // onGrant has yet to run
 	closed  bool
 	pace    pace
 }
@@ -44,9 +52,9 @@ type Account struct {
 // Open makes the account of a stream whose next number is next. onGrant is
 // told when the grant grows later on.
 func (m *Monitor) Open(l memory.Lane, w Window, next memory.Sequence, onGrant func(memory.Credits)) *Account {
-	a := &Account{m: m, lane: l, limits: w, onGrant: onGrant, next: next, through: next - 1, window: max(1, min(w.MinItems, w.MaxItems))}
+	a := &Account{m: m, lane: l, limits: w, onGrant: onGrant, next: next, through: next - 1, decided: next - 1, window: w.least()}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	m.lanes[l].accounts++
 	for b := min(w.MaxBytes, max(minWindowBytes, m.queue.Free(l).Bytes/8)); b >= minWindowBytes; b /= 2 {
 		if m.queue.Reserve(l, 0, b) {
@@ -61,7 +69,7 @@ func (m *Monitor) Open(l memory.Lane, w Window, next memory.Sequence, onGrant fu
 // Credits is the grant as it stands.
 func (a *Account) Credits() memory.Credits {
 	a.m.mu.Lock()
-	defer a.m.mu.Unlock()
+	defer a.m.unlock()
 	return a.credits()
 }
 
@@ -76,11 +84,9 @@ func (a *Account) unspent() int { return int(a.through + 1 - a.next) }
 // the grant it always does, except while the server drains or its journal has
 // failed; beyond it, when there is room.
 func (a *Account) Admit(first memory.Sequence, n int, bytes int64) *fault.Error {
-	var after later
-	defer func() { after.run() }()
 	m := a.m
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if f := m.closed(); f != nil {
 		return f
 	}
@@ -99,7 +105,7 @@ func (a *Account) Admit(first memory.Sequence, n int, bytes int64) *fault.Error 
 			return f
 		}
 		if !m.queue.Reserve(a.lane, beyond, needBytes) {
-			return m.full(a.lane, n, bytes, &after)
+			return m.full(a.lane, n, bytes)
 		}
 		a.extraBytes += needBytes
 	}
@@ -107,29 +113,30 @@ func (a *Account) Admit(first memory.Sequence, n int, bytes int64) *fault.Error 
 	a.next = last + 1
 	a.outstanding += n
 	a.bytes += bytes
-	a.spent += n
+	a.earn(n)
 	m.lanes[a.lane].items += n
 	m.lanes[a.lane].bytes += bytes
-	m.judge(a.lane, &after)
+	m.judge(a.lane)
 	return nil
 }
 
 // Unadmit takes back the last Admit, which came to nothing: its numbers will
 // be sent again. The grant stays.
 func (a *Account) Unadmit(n int, bytes int64) {
-	var after later
-	defer func() { after.run() }()
 	a.m.mu.Lock()
-	defer a.m.mu.Unlock()
+	defer a.m.unlock()
 	a.next -= memory.Sequence(n)
-	a.settle(n, bytes, &after)
+	a.spent = max(0, a.spent-n)
+	a.settle(n, bytes)
 	if a.closed {
+		a.through = a.next - 1
 		a.m.queue.Release(a.lane, n, 0)
+		a.m.serve(a.lane)
 	}
 }
 
 // settle counts n admitted observations as gone.
-func (a *Account) settle(n int, bytes int64, after *later) {
+func (a *Account) settle(n int, bytes int64) {
 	ln := &a.m.lanes[a.lane]
 	a.outstanding -= n
 	a.bytes -= bytes
@@ -143,30 +150,35 @@ func (a *Account) settle(n int, bytes int64, after *later) {
 		a.m.queue.Release(a.lane, 0, a.windowBytes+a.extraBytes)
 		a.windowBytes, a.extraBytes = 0, 0
 	}
-	a.m.judge(a.lane, after)
+	a.m.judge(a.lane)
 }
 
-// Decided says that n numbers, the last of them through, are durable: their
-// places come free, and the grant grows as pressure allows.
-func (a *Account) Decided(_ memory.Sequence, n int, bytes int64) {
-	var after later
-	defer func() { after.run() }()
+// Decided says that n numbers, the last of them through, are durable or given
+// up: their places come free, and the grant grows as pressure allows. A number
+// is decided once; saying it again changes nothing.
+func (a *Account) Decided(through memory.Sequence, n int, bytes int64) {
 	m := a.m
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
+	if through <= a.decided {
+		return
+	}
+	a.decided = through
 	m.queue.Release(a.lane, n, 0)
 	m.drained(n)
-	a.settle(n, bytes, &after)
-	m.serve(a.lane, &after)
+	a.settle(n, bytes)
+	m.serve(a.lane)
 	if a.extend() {
-		a.tell(&after)
+		a.tell()
 	}
 }
 
-// tell queues the callback for a grown grant.
-func (a *Account) tell(after *later) {
-	c := a.credits()
-	*after = append(*after, func() { a.onGrant(c) })
+// tell has the callback run for a grown grant.
+func (a *Account) tell() {
+	if !a.untold {
+		a.untold = true
+		a.m.news.grown = append(a.m.news.grown, a)
+	}
 }
 
 // Pause stops the growth of the grant.
@@ -188,24 +200,20 @@ func (a *Account) SetRate(perSecond float64) {
 
 // regrow changes something and sees whether the grant can grow.
 func (a *Account) regrow(change func()) {
-	var after later
-	defer func() { after.run() }()
 	a.m.mu.Lock()
-	defer a.m.mu.Unlock()
+	defer a.m.unlock()
 	change()
 	if a.extend() {
-		a.tell(&after)
+		a.tell()
 	}
 }
 
 // Close ends the account: what was granted and not spent comes free. What was
 // admitted keeps its places until it is decided.
 func (a *Account) Close() {
-	var after later
-	defer func() { after.run() }()
 	m := a.m
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if a.closed {
 		return
 	}
@@ -220,7 +228,7 @@ func (a *Account) Close() {
 		m.queue.Release(a.lane, 0, a.windowBytes+a.extraBytes)
 		a.windowBytes, a.extraBytes = 0, 0
 	}
-	m.serve(a.lane, &after)
+	m.serve(a.lane)
 }
 
 // retryPace is called by the pace's timer.

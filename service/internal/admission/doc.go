@@ -20,15 +20,17 @@
 // A session starts with a small grant and earns a larger one by using it: each
 // time it has spent half of its window, the window doubles, up to its limit
 // and to its share of what is free. Under pressure a window is not extended;
-// it is never taken back. Sessions that got nothing wait in line and are the
+// it is never taken back. Who was idle starts small again. Sessions that got nothing wait in line and are the
 // first to be served when places come free.
 //
 // # Concurrency
 //
 // One mutex guards everything; it is held for arithmetic only and taken before
-// the queue's. Callbacks (new credits, changes of pressure) run after it was
-// released, in the goroutine that caused them. The only timers are those of
-// rate-limited accounts; Close stops them.
+// the queue's. Callbacks (new credits, changes of pressure) run without it, one
+// at a time and in order, in a goroutine that just used the monitor, which may
+// not be the one that caused them; they may use the monitor themselves, and
+// must not block. The only timers are those of rate-limited accounts; Close
+// stops them.
 //
 // The package stands on floor F4 and imports queue, memory, fault and clock.
 package admission

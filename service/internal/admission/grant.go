@@ -14,7 +14,11 @@ const reserveShare = 10 // a tenth
 // room there is allow, and reports whether it grew. The mutex is held.
 func (a *Account) extend() bool {
 	m := a.m
-	if a.closed || a.paused || m.closed() != nil || m.blocked() != nil {
+	if a.closed || a.paused || m.closed() != nil {
+		return false
+	}
+	if m.blocked() != nil {
+		a.queueUp()
 		return false
 	}
 	if a.spent >= a.window/2 && m.lanes[a.lane].level < Critical {
@@ -34,11 +38,33 @@ func (a *Account) extend() bool {
 			return true
 		}
 	}
-	if want > 0 && held == 0 && !a.waiting {
-		a.waiting = true
-		m.lanes[a.lane].waiting = append(m.lanes[a.lane].waiting, a)
+	if want > 0 {
+		a.queueUp()
 	}
 	return false
+}
+
+// queueUp puts an account that has nothing, and so nothing that could bring it
+// a grant, in line.
+func (a *Account) queueUp() {
+	if a.unspent()+a.outstanding == 0 && !a.waiting {
+		a.waiting = true
+		a.m.lanes[a.lane].waiting = append(a.m.lanes[a.lane].waiting, a)
+	}
+}
+
+// idleAfter is how long a session sends nothing until it has to earn its
+// window anew.
+const idleAfter = 10 * time.Second
+
+// earn counts n admitted observations towards a larger window.
+func (a *Account) earn(n int) {
+	now := a.m.cfg.Clock.Now()
+	if now.Sub(a.used) > idleAfter && !a.used.IsZero() {
+		a.window, a.spent = a.limits.least(), 0
+	}
+	a.used = now
+	a.spent += n
 }
 
 // target is how much the account may hold: its window, as long as its share of
@@ -56,9 +82,9 @@ func (m *Monitor) target(a *Account) int {
 }
 
 // serve gives to those in line, first come first served, while there is room.
-func (m *Monitor) serve(l memory.Lane, after *later) {
+func (m *Monitor) serve(l memory.Lane) {
 	ln := &m.lanes[l]
-	for len(ln.waiting) > 0 {
+	for len(ln.waiting) > 0 && m.blocked() == nil {
 		a := ln.waiting[0]
 		a.waiting = false
 		ln.waiting = ln.waiting[1:]
@@ -66,7 +92,7 @@ func (m *Monitor) serve(l memory.Lane, after *later) {
 			continue
 		}
 		if a.extend() {
-			a.tell(after)
+			a.tell()
 			continue
 		}
 		if a.waiting {

@@ -29,6 +29,7 @@ type Monitor struct {
 	failed   *fault.Error
 	watch    []func(Change)
 	raised   [Overloaded + 1]uint64
+	news     news
 
 	// decided counts since rateAt, for the drain rate.
 	decided float64
@@ -59,30 +60,19 @@ func (m *Monitor) Subscribe(f func(Change)) {
 	m.mu.Unlock()
 }
 
-// later collects what is to be called once the mutex is free.
-type later []func()
-
-func (l later) run() {
-	for _, f := range l {
-		f()
-	}
-}
-
 // SetExternal tells of pressure from elsewhere (disk, memory, embedder), 0..1,
 // on all lanes. At 1 nothing beyond the grants is admitted or granted.
 func (m *Monitor) SetExternal(cause string, pressure float64) {
 	m.mu.Lock()
-	before := m.external[cause]
-	m.external[cause] = pressure
-	var after later
-	if before != pressure {
-		for l := range m.lanes {
-			m.judge(memory.Lane(l), &after)
-			m.serve(memory.Lane(l), &after)
-		}
+	defer m.unlock()
+	if m.external[cause] == pressure {
+		return
 	}
-	m.mu.Unlock()
-	after.run()
+	m.external[cause] = pressure
+	for l := range m.lanes {
+		m.judge(memory.Lane(l))
+		m.serve(memory.Lane(l))
+	}
 }
 
 // Pressure is that of the fullest lane, 0..1.
@@ -168,12 +158,20 @@ func (m *Monitor) pressure(l memory.Lane) (float64, string) {
 }
 
 // judge sees whether the level of a lane changed.
-func (m *Monitor) judge(l memory.Lane, after *later) {
+func (m *Monitor) judge(l memory.Lane) {
 	p, cause := m.pressure(l)
-	m.setLevel(l, m.cfg.next(m.lanes[l].level, p), cause, p, after)
+	m.setLevel(l, m.cfg.next(m.lanes[l].level, p), cause, p)
 }
 
-func (m *Monitor) setLevel(l memory.Lane, level Level, cause string, p float64, after *later) {
+// State is how a lane stands, in the form of its last change.
+func (m *Monitor) State(l memory.Lane) Change {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p, _ := m.pressure(l)
+	return m.change(l, p)
+}
+
+func (m *Monitor) setLevel(l memory.Lane, level Level, cause string, p float64) {
 	ln := &m.lanes[l]
 	if level == ln.level {
 		return
@@ -182,21 +180,26 @@ func (m *Monitor) setLevel(l memory.Lane, level Level, cause string, p float64, 
 		m.raised[level]++
 	}
 	ln.level, ln.cause = level, cause
+	c := m.change(l, p)
+	m.news.changes[l] = &c
+}
+
+func (m *Monitor) change(l memory.Lane, p float64) Change {
+	ln := &m.lanes[l]
 	c := Change{
-		Lane: l, Level: level, Cause: cause, Pressure: p, Depth: ln.items, Capacity: m.queue.Capacity(l).Items, SuggestedBatch: suggestedBatch(level),
+		Lane: l, Level: ln.level, Cause: ln.cause, Pressure: p, Depth: ln.items, Capacity: m.queue.Capacity(l).Items, SuggestedBatch: suggestedBatch(ln.level),
 	}
-	if level >= Critical {
+	if ln.level >= Critical {
 		c.RetryAfter = m.retryAfter(ln.items / 4)
 	}
-	for _, f := range m.watch {
-		*after = append(*after, func() { f(c) })
-	}
+	return c
 }
 
 func suggestedBatch(l Level) int { return [...]int{64, 64, 32, 16}[l] }
 
 // retryAfter estimates when n places will have come free.
 func (m *Monitor) retryAfter(n int) time.Duration {
+	m.drained(0) // a drain that stands still must show
 	if m.rate < 1 {
 		return 50 * time.Millisecond
 	}
@@ -216,10 +219,10 @@ func (m *Monitor) drained(n int) {
 }
 
 // full is the refusal for want of room.
-func (m *Monitor) full(l memory.Lane, n int, bytes int64, after *later) *fault.Error {
+func (m *Monitor) full(l memory.Lane, n int, bytes int64) *fault.Error {
 	free, capacity := m.queue.Free(l), m.queue.Capacity(l)
 	p, cause := m.pressure(l)
-	m.setLevel(l, Overloaded, cause, p, after)
+	m.setLevel(l, Overloaded, cause, p)
 	return fault.Retry(fault.ResourceExhausted, fault.QueueFull, m.retryAfter(n),
 		"the %s lane has room for %d of %d observations and %d of %d bytes; %d observations of %d bytes came beyond the grant",
 		l, free.Items, capacity.Items, free.Bytes, capacity.Bytes, n, bytes)

@@ -40,7 +40,7 @@ type Engine struct {
 	sessions  *session.Manager
 	pool      *worker.Pool
 	indexer   *indexer
-	streams   *streams
+	audience  *audience
 	embedders map[string]embed.Embedder
 
 	state     atomic.Int32
@@ -66,7 +66,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	o = o.withDefaults()
 	e := &Engine{
 		opts: o, registry: newRegistry(), queue: queue.New(o.Queue), sessions: session.NewManager(o.Session),
-		indexer: newIndexer(), streams: newStreams(o.Recorder), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
+		indexer: newIndexer(), audience: newAudience(o.Recorder), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
 	}
 	e.stopping, e.stop = context.WithCancel(context.Background())
 	e.leaving, e.leave = context.WithCancel(e.stopping)
@@ -93,7 +93,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 // start sets the goroutines going, once the state of before is restored.
 func (e *Engine) start() {
 	e.monitor = admission.NewMonitor(e.opts.Admission, e.queue)
-	e.monitor.Subscribe(e.streams.pressureChanged)
+	e.monitor.Subscribe(e.audience.pressureChanged)
 	e.pool = worker.New(e.opts.Worker, e.queue, processor{e}, e.rec)
 	e.pool.Start()
 	for range e.opts.IndexWorkers {

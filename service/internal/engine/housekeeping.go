@@ -57,47 +57,76 @@ func diskPressure(l journal.Level) float64 {
 	return 0
 }
 
-// streams are the attached streams, to be told of pressure.
-type streams struct {
-	rec  telemetry.Recorder
-	mu   sync.Mutex
-	open map[*Stream]struct{}
+// audience is the sessions somebody is listening to, by a stream or as a
+// watcher: those that are told of pressure.
+type audience struct {
+	rec telemetry.Recorder
+
+	mu        sync.Mutex
+	listeners map[*session.Session]int
 }
 
-func newStreams(rec telemetry.Recorder) *streams {
-	return &streams{rec: rec, open: map[*Stream]struct{}{}}
+func newAudience(rec telemetry.Recorder) *audience {
+	return &audience{rec: rec, listeners: map[*session.Session]int{}}
 }
 
-func (s *streams) add(st *Stream) {
-	s.mu.Lock()
-	s.open[st] = struct{}{}
-	s.mu.Unlock()
+func (a *audience) add(s *session.Session) {
+	a.mu.Lock()
+	a.listeners[s]++
+	a.mu.Unlock()
 }
 
-func (s *streams) remove(st *Stream) {
-	s.mu.Lock()
-	delete(s.open, st)
-	s.mu.Unlock()
+func (a *audience) remove(s *session.Session) {
+	a.mu.Lock()
+	if a.listeners[s]--; a.listeners[s] == 0 {
+		delete(a.listeners, s)
+	}
+	a.mu.Unlock()
 }
 
-func (s *streams) inLane(l memory.Lane) []*Stream {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []*Stream
-	for st := range s.open {
-		if st.Session().Lane() == l {
-			out = append(out, st)
+func (a *audience) inLane(l memory.Lane) []*session.Session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []*session.Session
+	for s := range a.listeners {
+		if s.Lane() == l {
+			out = append(out, s)
 		}
 	}
 	return out
 }
 
-// pressureChanged tells every stream of a lane that its pressure changed.
-func (s *streams) pressureChanged(c admission.Change) {
-	s.rec.Pressure(int(c.Lane), int(c.Level), c.Pressure)
-	for _, st := range s.inLane(c.Lane) {
-		st.Session().PushStatus(statusOf(c))
+// pressureChanged tells the sessions of a lane that its pressure changed.
+func (a *audience) pressureChanged(c admission.Change) {
+	a.rec.Pressure(int(c.Lane), int(c.Level), c.Pressure)
+	for _, s := range a.inLane(c.Lane) {
+		s.PushStatus(statusOf(c))
 	}
+}
+
+// welcome tells a session that somebody begins to listen to of pressure there
+// is already.
+func (e *Engine) welcome(s *session.Session) {
+	e.audience.add(s)
+	if c := e.monitor.State(s.Lane()); c.Level != admission.Normal {
+		s.PushStatus(statusOf(c))
+	}
+}
+
+// WatchSession follows a session; done is to be called at the end.
+func (e *Engine) WatchSession(id memory.SessionID, levels []memory.AckLevel) (w *session.Watcher, done func(), err error) {
+	s, err := e.sessions.Lookup(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if w, err = s.Watch(levels); err != nil {
+		return nil, nil, err
+	}
+	e.welcome(s)
+	return w, func() {
+		e.audience.remove(s)
+		w.Close()
+	}, nil
 }
 
 var stateOf = map[admission.Level]session.State{

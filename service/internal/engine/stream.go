@@ -55,7 +55,7 @@ func (e *Engine) Open(ctx context.Context, o OpenStream) (*Stream, error) {
 	st.account = e.monitor.Open(sess.Lane(), e.window(), att.Standing().Next, sess.SetCredits)
 	st.owner = &delivery{slot: sl, session: sess, account: st.account}
 	sess.Regrant(st.account.Credits())
-	e.streams.add(st)
+	e.welcome(sess)
 	return st, nil
 }
 
@@ -240,7 +240,7 @@ func (st *Stream) BufferStatus(frames int) { st.att.BufferStatus(frames) }
 
 // Close detaches the stream. The session can be resumed.
 func (st *Stream) Close() {
-	st.engine.streams.remove(st)
+	st.engine.audience.remove(st.att.Session())
 	st.att.Detach()
 	st.account.Close()
 }

@@ -79,15 +79,11 @@ func (s memoryService) Observe(ctx context.Context, r *v1.ObserveRequest) (*v1.O
 }
 
 func (s memoryService) WatchSession(ctx context.Context, r *v1.WatchSessionRequest, stream engramv1connect.MemoryServiceWatchSessionServerStream) error {
-	sess, err := s.h.engine.Sessions().Lookup(memory.SessionID(r.SessionId))
+	w, done, err := s.h.engine.WatchSession(memory.SessionID(r.SessionId), levels(r.AckLevels))
 	if err != nil {
 		return err
 	}
-	w, err := sess.Watch(levels(r.AckLevels))
-	if err != nil {
-		return err
-	}
-	defer w.Close()
+	defer done()
 	at := w.Standing()
 	hello := &v1.InitAck{
 		SessionId: string(at.ID), Resumed: true, NextSequence: uint64(at.Next), DurableSequence: uint64(at.Durable),
