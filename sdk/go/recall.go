@@ -83,22 +83,22 @@ func WithVectors() RecallOption {
 
 // Result is one observation that was found.
 type Result struct {
-	Observation Observation
-	Similarity  float32
-	Generation  uint64
-	InGraph     bool
+	Observation Observation `json:"observation"`
+	Similarity  float32     `json:"similarity"`
+	Generation  uint64      `json:"generation"`
+	InGraph     bool        `json:"in_graph"`
 }
 
 // Recall is the answer to a recall: results of one generation, best first.
 type Recall struct {
-	Results    []Result
-	Generation uint64
+	Results    []Result `json:"results"`
+	Generation uint64   `json:"generation"`
 	// Unindexed is how many rows were scanned since no graph holds them yet.
-	Unindexed uint64
-	Staleness time.Duration
-	Scanned   uint64
-	Visited   uint64
-	Took      time.Duration // inside the server
+	Unindexed uint64        `json:"unindexed"`
+	Staleness time.Duration `json:"staleness_ns"`
+	Scanned   uint64        `json:"scanned"`
+	Visited   uint64        `json:"visited"`
+	Took      time.Duration `json:"took_ns"` // inside the server
 }
 
 func recallRequest(space string, cue Cue, opts []RecallOption) (*v1.RecallRequest, error) {

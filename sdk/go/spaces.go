@@ -28,20 +28,20 @@ func (m Metric) String() string {
 
 // Space describes a memory space.
 type Space struct {
-	ID             string
-	Dimension      int
-	Metric         Metric
-	Embedder       string // kind
-	EmbedderModel  string
-	Generation     uint64
-	Observations   uint64
-	Unindexed      uint64
-	Bytes          uint64
-	Quarantined    uint64
-	IndexThreshold uint64
-	CreatedAt      time.Time
-	MaxAge         time.Duration // retention
-	MaxCount       uint64        // retention
+	ID             string        `json:"id"`
+	Dimension      int           `json:"dimension"`
+	Metric         Metric        `json:"metric"`
+	Embedder       string        `json:"embedder"` // kind
+	EmbedderModel  string        `json:"embedder_model"`
+	Generation     uint64        `json:"generation"`
+	Observations   uint64        `json:"observations"`
+	Unindexed      uint64        `json:"unindexed"`
+	Bytes          uint64        `json:"bytes"`
+	Quarantined    uint64        `json:"quarantined"`
+	IndexThreshold uint64        `json:"index_threshold"`
+	CreatedAt      time.Time     `json:"created_at"`
+	MaxAge         time.Duration `json:"max_age_ns"` // retention
+	MaxCount       uint64        `json:"max_count"`  // retention
 }
 
 func spaceOf(m *v1.Space) Space {
