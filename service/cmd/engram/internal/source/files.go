@@ -19,7 +19,7 @@ type Options struct {
 }
 
 // textSuffixes are what is read from directories.
-var textSuffixes = []string{".md", ".markdown", ".txt", ".rst", ".jsonl", ".npy"}
+var textSuffixes = []string{".md", ".markdown", ".txt", ".rst", ".log", ".jsonl", ".npy"}
 
 // Expand replaces directories by the files in them that can be read, in order
 // of name. Hidden files and folders are left out.
@@ -50,12 +50,15 @@ func Expand(paths []string) ([]string, error) {
 			return nil, err
 		}
 	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("there is nothing to read in %s; files ending in %s are read", strings.Join(paths, ", "), strings.Join(textSuffixes, ", "))
+	}
 	return out, nil
 }
 
 // Files reads the files one after the other, each by its suffix: .jsonl, .npy,
-// .f32 (raw vectors), .md; "-" is lines of standard input; everything else is
-// text.
+// .f32 (raw vectors), .md, .log (by line); "-" is lines of standard input;
+// everything else is text.
 func Files(paths []string, o Options) Pieces {
 	return func(yield func(Piece, error) bool) {
 		for _, p := range paths {
@@ -92,6 +95,8 @@ func file(path string, o Options) Pieces {
 				return
 			}
 			pieces = Raw(name, f, o.Dim)
+		case ".log":
+			pieces = Lines(name, f)
 		case ".md", ".markdown":
 			pieces = Text(name, f, true)
 		default:
