@@ -228,6 +228,7 @@ func (a *Account) Close() {
 		m.queue.Release(a.lane, 0, a.windowBytes+a.extraBytes)
 		a.windowBytes, a.extraBytes = 0, 0
 	}
+	m.judge(a.lane)
 	m.serve(a.lane)
 }
 

@@ -74,7 +74,7 @@ func (m *Monitor) target(a *Account) int {
 	free, capacity := m.queue.Free(a.lane).Items, m.queue.Capacity(a.lane).Items
 	window := a.window
 	if ln.level >= Critical {
-		window = min(window, a.limits.MinItems)
+		window = min(window, a.limits.least())
 	}
 	held := a.unspent() + a.outstanding
 	share := max(1, (free-capacity/reserveShare)/max(1, ln.accounts)+held)

@@ -43,8 +43,9 @@ type lane struct {
 	bytes    int64 // their encoded bytes
 	level    Level
 	cause    string
-	accounts int        // open
-	waiting  []*Account // in line for a first credit
+	short    queue.Capacity // room that was asked for in vain; zero is none
+	accounts int            // open
+	waiting  []*Account     // in line for a first credit
 }
 
 // NewMonitor makes a monitor over a queue, whose ledger it owns from here on.
@@ -149,12 +150,25 @@ func (m *Monitor) pressure(l memory.Lane) (float64, string) {
 	if b := float64(ln.bytes) / float64(capacity.Bytes); b > p {
 		p, cause = b, "queue_bytes"
 	}
+	if m.isShort(l) && p < m.cfg.Overloaded {
+		p = m.cfg.Overloaded
+	}
 	for c, v := range m.external {
 		if v > p {
 			p, cause = v, c
 		}
 	}
 	return min(p, 1), cause
+}
+
+// isShort tells whether something was refused for want of room and the room
+// is still not there: places that are granted are taken, used or not.
+func (m *Monitor) isShort(l memory.Lane) bool {
+	ln, free := &m.lanes[l], m.queue.Free(l)
+	if free.Items >= ln.short.Items && free.Bytes >= ln.short.Bytes {
+		ln.short = queue.Capacity{}
+	}
+	return ln.short != queue.Capacity{}
 }
 
 // judge sees whether the level of a lane changed.
@@ -221,8 +235,11 @@ func (m *Monitor) drained(n int) {
 // full is the refusal for want of room.
 func (m *Monitor) full(l memory.Lane, n int, bytes int64) *fault.Error {
 	free, capacity := m.queue.Free(l), m.queue.Capacity(l)
-	p, cause := m.pressure(l)
-	m.setLevel(l, Overloaded, cause, p)
+	// A tenth of the lane is room enough, whatever was asked for.
+	m.lanes[l].short = queue.Capacity{
+		Items: min(n, max(1, capacity.Items/reserveShare)), Bytes: min(bytes, max(1, capacity.Bytes/reserveShare)),
+	}
+	m.judge(l)
 	return fault.Retry(fault.ResourceExhausted, fault.QueueFull, m.retryAfter(n),
 		"the %s lane has room for %d of %d observations and %d of %d bytes; %d observations of %d bytes came beyond the grant",
 		l, free.Items, capacity.Items, free.Bytes, capacity.Bytes, n, bytes)
