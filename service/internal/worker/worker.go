@@ -125,6 +125,9 @@ func (w *worker) process() {
 		return
 	}
 	began := time.Now()
+	if err := failpoint.Hit(failpoint.WorkerBatch); err != nil {
+		panic(fmt.Sprintf("failpoint: %v", err))
+	}
 	err := w.hand(w.batch)
 	took := time.Since(began)
 	if err != nil {
@@ -142,9 +145,6 @@ func (w *worker) hand(items []*queue.Item) error {
 	err := p.failed
 	p.mu.Unlock()
 	if err == nil {
-		if err = failpoint.Hit(failpoint.WorkerBatch); err != nil {
-			panic(fmt.Sprintf("failpoint: %v", err))
-		}
 		err = p.proc.Process(context.Background(), w.lease.space, items)
 	}
 	if err != nil {

@@ -85,6 +85,25 @@ func TestJSONL(t *testing.T) {
 	}
 }
 
+func TestEqualTextsAreToldApart(t *testing.T) {
+	const log = "a\nb\na\na\n"
+	got, err := collect(t, Lines("x.log", strings.NewReader(log)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _ := collect(t, Lines("x.log", strings.NewReader("new\n"+log)))
+	ids := map[string]bool{}
+	for i, p := range got {
+		ids[p.ID] = true
+		if again[i+1].ID != p.ID {
+			t.Errorf("line %d has another id when the file has grown", i+1)
+		}
+	}
+	if len(ids) != 4 {
+		t.Errorf("%d ids for 4 lines", len(ids))
+	}
+}
+
 func npy(version byte, header string, data []byte) []byte {
 	b := append([]byte("\x93NUMPY"), version, 0)
 	if version == 1 {

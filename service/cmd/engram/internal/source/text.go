@@ -13,7 +13,7 @@ import (
 // block stays whole.
 func Text(name string, r io.Reader, markdown bool) Pieces {
 	return func(yield func(Piece, error) bool) {
-		p := paragraphs{name: name, markdown: markdown, yield: yield}
+		p := paragraphs{name: name, markdown: markdown, yield: yield, repeats: newRepeats()}
 		lines := newLines(r)
 		for n := 1; ; n++ {
 			line, err := lines.next()
@@ -37,6 +37,7 @@ type paragraphs struct {
 	name     string
 	markdown bool
 	yield    func(Piece, error) bool
+	repeats  *repeats
 
 	text     strings.Builder
 	start    int
@@ -119,7 +120,7 @@ func (p *paragraphs) flush() bool {
 		if !hasWord(part) {
 			continue
 		}
-		if !p.yield(Piece{ID: textID(p.name, heading, part), Text: part, Source: p.name, Line: p.start, Heading: heading}, nil) {
+		if !p.yield(Piece{ID: p.repeats.id(p.name, heading, part, p.start), Text: part, Source: p.name, Line: p.start, Heading: heading}, nil) {
 			return false
 		}
 	}
@@ -136,7 +137,7 @@ func hasWord(s string) bool {
 // Lines reads a piece per line that is not empty.
 func Lines(name string, r io.Reader) Pieces {
 	return func(yield func(Piece, error) bool) {
-		lines := newLines(r)
+		lines, seen := newLines(r), newRepeats()
 		for n := 1; ; n++ {
 			line, err := lines.next()
 			if errors.Is(err, io.EOF) {
@@ -147,7 +148,7 @@ func Lines(name string, r io.Reader) Pieces {
 				return
 			}
 			text := strings.TrimSpace(strings.ToValidUTF8(line, "\uFFFD"))
-			if text != "" && !yield(Piece{ID: textID(name, "", text), Text: text, Source: name, Line: n}, nil) {
+			if text != "" && !yield(Piece{ID: seen.id(name, "", text, n), Text: text, Source: name, Line: n}, nil) {
 				return
 			}
 		}
