@@ -56,6 +56,7 @@ func clientVerb(c *cobra.Command, run func(ctx context.Context, v *verb, args []
 		v.client, v.out, v.errs = client, c.OutOrStdout(), c.ErrOrStderr()
 		ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		context.AfterFunc(ctx, stop) // a second signal ends the process at once
 		return v.explain(run(ctx, v, args))
 	}
 	return c
@@ -79,7 +80,9 @@ func (v *verb) explain(err error) error {
 	case engram.IsRefused(err):
 		return &codedError{exitRefused, err}
 	case errors.Is(err, context.Canceled):
-		return &codedError{exitFailed, errors.New("interrupted")}
+		return &codedError{exitInterrupted, errors.New("interrupted")}
+	case errors.As(err, &e) && e.Code == "invalid_argument":
+		return &codedError{exitUsage, err}
 	}
 	return err
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -46,20 +48,49 @@ doing it again, or going on after an interruption, adds no duplicates.`,
 		if err != nil {
 			return usageError("%w", err)
 		}
-		sum, err := observe(ctx, v, args[0], source.Files(files, source.Options{Dim: f.dim, Stdin: os.Stdin}), f)
-		if err != nil {
+		opts := source.Options{Dim: f.dim}
+		if slices.Contains(files, "-") {
+			opts.Stdin = interruptible(ctx, os.Stdin)
+		}
+		sum, err := observe(ctx, v, args[0], source.Files(files, opts), f)
+		if sum.Session == "" {
 			return err
 		}
-		if v.json {
-			return v.printJSON(sum)
-		}
-		v.printf("%d observed, %d new, %d already there, %d rejected in %.1f s (%.0f/s); session %s\n",
-			sum.Observed, sum.New, sum.Observed-sum.New-sum.Rejected, sum.Rejected, sum.Seconds, sum.Rate, sum.Session)
-		return nil
+		return errors.Join(err, v.printSummary(sum))
 	})
 }
 
-// summary is what the observe verb did.
+// interruptible reads from in until ctx ends. A read of a pipe or a terminal
+// cannot be broken off, so a goroutine does it; one that still waits for input
+// ends with the process.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = r.CloseWithError(ctx.Err()) }) //nolint:errcheck // is always nil
+	go func() {
+		_, err := io.Copy(w, in)
+		_ = w.CloseWithError(err) //nolint:errcheck // is always nil
+	}()
+	return r
+}
+
+// printSummary says what was done. That something was rejected fails the verb.
+func (v *verb) printSummary(sum summary) error {
+	if v.json {
+		if err := v.printJSON(sum); err != nil {
+			return err
+		}
+	} else {
+		v.printf("%d observed, %d new, %d already there, %d rejected in %.1f s (%.0f/s); session %s\n",
+			sum.Observed, sum.New, sum.Observed-sum.New-sum.Rejected, sum.Rejected, sum.Seconds, sum.Rate, sum.Session)
+	}
+	if sum.Rejected > 0 {
+		return fmt.Errorf("%d of %d observations were rejected", sum.Rejected, sum.Observed)
+	}
+	return nil
+}
+
+// summary is what the observe verb did. New is by how much the generation of the
+// space rose, but no more than was kept: others may write into it too.
 type summary struct {
 	Space      string  `json:"space"`
 	Session    string  `json:"session"`
@@ -74,8 +105,12 @@ type summary struct {
 var priorities = map[string]engram.Priority{"high": engram.High, "normal": engram.Normal, "low": engram.Low}
 var levels = map[string]engram.Level{"durable": engram.Durable, "visible": engram.Visible, "indexed": engram.Indexed}
 
+// drainTimeout is how long finishing may take after an interrupt.
+const drainTimeout = 10 * time.Second
+
 // observe streams pieces into a space and waits until they have come as far as
-// asked.
+// asked. The summary is empty when there was no session, and holds what was
+// done up to an error otherwise.
 func observe(ctx context.Context, v *verb, space string, pieces source.Pieces, f observeFlags) (summary, error) {
 	priority, ok := priorities[f.priority]
 	level, known := levels[f.ack]
@@ -93,28 +128,44 @@ func observe(ctx context.Context, v *verb, space string, pieces source.Pieces, f
 	}
 	bar := v.progress()
 	failed := feed(ctx, s, pieces, f, bar)
-	// What was taken so far is finished, even when the input turned out bad.
+	// What was taken so far is finished, even when the input turned out bad or
+	// was interrupted.
+	if ctx.Err() != nil {
+		failed = ctx.Err()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+	}
+	if failed == nil {
+		failed = v.rejections(s.Flush(ctx)) // to the level asked for; Close waits for VISIBLE
+	}
 	end, err := s.Close(ctx)
 	_ = bar.Finish() //nolint:errcheck // only looks
-	var rejected *engram.RejectedError
-	if errors.As(err, &rejected) {
-		for _, r := range rejected.Rejections[:min(5, len(rejected.Rejections))] {
-			_, _ = io.WriteString(v.errs, "rejected: "+r.Reason+": "+r.Message+"\n") //nolint:errcheck // nobody is reading
-		}
-		err = nil
-	}
-	if err = errors.Join(failed, err); err != nil {
-		return summary{}, err
+	if err = v.rejections(err); err != nil {
+		return summary{}, errors.Join(failed, err)
 	}
 	took := time.Since(began).Seconds()
 	after, err := v.client.GetSpace(ctx, space)
 	if err != nil {
-		return summary{}, err
+		return summary{}, errors.Join(failed, err)
 	}
 	return summary{
-		Space: space, Session: s.ID(), Observed: end.FinalSequence, New: after.Generation - before.Generation, Rejected: end.Rejected,
+		Space: space, Session: s.ID(), Observed: end.FinalSequence, New: min(after.Generation-before.Generation, end.FinalSequence-end.Rejected), Rejected: end.Rejected,
 		Generation: after.Generation, Seconds: took, Rate: float64(end.FinalSequence) / took,
-	}, nil
+	}, failed
+}
+
+// rejections shows some of the observations that were not kept, if that is what
+// err is about; it gives any other error back.
+func (v *verb) rejections(err error) error {
+	var rejected *engram.RejectedError
+	if !errors.As(err, &rejected) {
+		return err
+	}
+	for _, r := range rejected.Rejections[:min(5, len(rejected.Rejections))] {
+		_, _ = io.WriteString(v.errs, "rejected: "+r.Reason+": "+r.Message+"\n") //nolint:errcheck // nobody is reading
+	}
+	return nil
 }
 
 // feed hands the pieces over, no faster than the rate.
@@ -164,7 +215,9 @@ func observation(p source.Piece) (engram.Observation, error) {
 	if p.Heading != "" {
 		meta["heading"] = p.Heading
 	}
-	return engram.Observation{ID: p.ID, Content: text, Vector: p.Vector, Metadata: meta}, nil
+	// The id is that of the text, wherever in its source it stands: when it has
+	// moved, what is told of it changes.
+	return engram.Observation{ID: p.ID, Content: text, Vector: p.Vector, Metadata: meta, Replace: true}, nil
 }
 
 // progress shows how many were sent, on a terminal.
