@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -82,7 +84,38 @@ func start(t *testing.T) string {
 	if !strings.HasSuffix(greeting, "http://"+addr) {
 		t.Fatalf("the server says %q and writes %q", greeting, addr)
 	}
+	awaitReady(t, addr)
 	return addr
+}
+
+// awaitReady asks until the server has read its journal. It listens before
+// that, and nothing but asking tells when it is done.
+func awaitReady(t *testing.T, addr string) {
+	t.Helper()
+	ctx := deadline(t)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for again := time.NewTicker(20 * time.Millisecond); ; {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := res.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if res.StatusCode == http.StatusOK {
+			again.Stop()
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatalf("not ready in time: %s", res.Status)
+		}
+	}
 }
 
 // binary is the server: INTEROP_SERVER, or else built from these sources.
