@@ -100,9 +100,9 @@ type OpenAI struct {
 
 // Journal sizes the log.
 type Journal struct {
-	SegmentBytes  Size    `koanf:"segment_bytes" doc:"Size of a segment file; the next one is preallocated." range:"1MiB 4GiB"`
-	HighWatermark float64 `koanf:"high_watermark" doc:"Share of the disk in use from which new observations are refused." range:"0.1 0.99"`
-	LowWatermark  float64 `koanf:"low_watermark" doc:"Share of the disk in use below which they are accepted again." range:"0.05 0.99"`
+	SegmentBytes Size `koanf:"segment_bytes" doc:"Size of a segment file; the next one is preallocated." range:"1MiB 4GiB"`
+	WarnFree     Size `koanf:"warn_free" doc:"Free disk space below which pressure is signalled." range:"0B 1TiB"`
+	RefuseFree   Size `koanf:"refuse_free" doc:"Free disk space below which new observations are refused. Room for two segments is wanted in any case." range:"0B 1TiB"`
 }
 
 // Telemetry bounds metrics.
@@ -146,7 +146,7 @@ func Default() Config {
 			BaseURL: "https://api.openai.com", Model: "text-embedding-3-small", APIKeyEnv: "OPENAI_API_KEY",
 			Timeout: 30 * time.Second, MaxBatch: 64, MaxRetries: 4, MaxConcurrent: 4,
 		}},
-		Journal:   Journal{SegmentBytes: 64 * MiB, HighWatermark: 0.95, LowWatermark: 0.90},
+		Journal:   Journal{SegmentBytes: 64 * MiB, WarnFree: 512 * MiB, RefuseFree: 128 * MiB},
 		Telemetry: Telemetry{Metrics: true, MetricSpaceLimit: 200},
 		CORS:      CORS{AllowedOrigins: []string{}},
 		Drain:     Drain{Timeout: 30 * time.Second},

@@ -89,7 +89,7 @@ log:
 worker:
   count: 3
 cors: {allowed_origins: [https://a.example, https://b.example]}
-journal: {high_watermark: 0.8, low_watermark: 0.7}
+journal: {warn_free: 2GiB, refuse_free: 1GiB}
 `)
 	c, origins, err := Load(Sources{
 		File:  file,
@@ -106,7 +106,7 @@ journal: {high_watermark: 0.8, low_watermark: 0.7}
 	want.Session.MaxSessions, want.Session.Window, want.Session.WindowBytes = 10_000, 1024, 4*MiB
 	want.Session.IdleTimeout = 5 * time.Minute
 	want.Limits.MaxSpaces, want.Limits.MaxRequestBytes = 1_000, 32*MiB
-	want.Journal = Journal{SegmentBytes: 16 * MiB, HighWatermark: 0.8, LowWatermark: 0.7}
+	want.Journal = Journal{SegmentBytes: 16 * MiB, WarnFree: 2 * GiB, RefuseFree: GiB}
 	want.CORS.AllowedOrigins = []string{"https://a.example", "https://b.example"}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
@@ -167,8 +167,7 @@ func TestErrors(t *testing.T) {
 		{"port", "listen: localhost:99999", nil, "listen", "host:port"},
 		{"batch order", "worker: {batch_min: 600}", nil, "worker.batch_min", "above worker.batch_max (500)"},
 		{"observation above request", "limits: {max_request_bytes: 512KiB}", nil, "limits.max_observation_bytes", "above limits.max_request_bytes (512KiB)"},
-		{"watermarks", "journal: {low_watermark: 0.96}", nil, "journal.low_watermark", "below journal.high_watermark (0.95)"},
-		{"NaN", "journal: {high_watermark: .nan}", nil, "journal.high_watermark", "NaN"},
+		{"watermarks", "journal: {refuse_free: 1GiB}", nil, "journal.refuse_free", "above journal.warn_free (512MiB)"},
 		{"origin", "cors: {allowed_origins: [example.com]}", nil, "cors.allowed_origins", "https://app.example.com"},
 		{"dimension", "embed: {dimension: 0}", nil, "embed.dimension", "64..4096"},
 		{"key in address", "embed: {kind: openai, openai: {base_url: 'https://u:sk-secret@h'}}", nil, "embed.openai.base_url", "without user"},
@@ -227,7 +226,7 @@ func TestPrintReadsBack(t *testing.T) {
 		c.Queue.High = rapid.IntRange(1, 1e8).Draw(t, "high")
 		c.Queue.Bytes = 16*MiB + Size(rapid.Int64Range(0, int64(GiB)).Draw(t, "bytes"))
 		c.Drain.Timeout = time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "timeout"))
-		c.Journal.LowWatermark = rapid.Float64Range(0.05, 0.9).Draw(t, "low")
+		c.Journal.RefuseFree = Size(rapid.Int64Range(0, int64(c.Journal.WarnFree)).Draw(t, "refuse"))
 		c.CORS.AllowedOrigins = append([]string{}, []string{"*", "https://a.example"}[:rapid.IntRange(0, 2).Draw(t, "origins")]...)
 		var out bytes.Buffer
 		if err := Print(&out, c, "yaml"); err != nil {

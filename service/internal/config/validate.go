@@ -53,8 +53,8 @@ func (c Config) Validate() error {
 		"%s, above limits.max_request_bytes (%s)", c.Limits.MaxObservationBytes, c.Limits.MaxRequestBytes)
 	check(c.Journal.SegmentBytes >= c.Limits.MaxObservationBytes, "journal.segment_bytes",
 		"%s, below limits.max_observation_bytes (%s)", c.Journal.SegmentBytes, c.Limits.MaxObservationBytes)
-	check(c.Journal.LowWatermark < c.Journal.HighWatermark, "journal.low_watermark",
-		"%v; it must be below journal.high_watermark (%v)", c.Journal.LowWatermark, c.Journal.HighWatermark)
+	check(c.Journal.RefuseFree <= c.Journal.WarnFree, "journal.refuse_free",
+		"%v; it must not be above journal.warn_free (%v)", c.Journal.RefuseFree, c.Journal.WarnFree)
 	for _, origin := range c.CORS.AllowedOrigins {
 		check(isOrigin(origin), "cors.allowed_origins", "%q in one element; it must be like https://app.example.com, or *", origin)
 	}

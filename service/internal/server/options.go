@@ -42,7 +42,8 @@ func engineOptions(ctx context.Context, c config.Config, log *slog.Logger, rec t
 		Journal: journal.Options{
 			Dir: filepath.Join(c.DataDir, "journal"), SegmentBytes: int64(c.Journal.SegmentBytes),
 			Watermarks: journal.Watermarks{
-				RefuseFreePercent: 100 * (1 - c.Journal.HighWatermark), WarnFreePercent: 100 * (1 - c.Journal.LowWatermark),
+				// In bytes alone: a share of a large disk is a lot of room.
+				RefuseFreeBytes: int64(c.Journal.RefuseFree), WarnFreeBytes: int64(c.Journal.WarnFree), RefuseFreePercent: -1, WarnFreePercent: -1,
 			},
 		},
 		Queue: queue.Config{Lanes: lanes},
