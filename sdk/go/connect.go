@@ -80,7 +80,11 @@ func (s *Session) introduce(ctx context.Context) (duplex, error) {
 		st.close()
 		return nil, err
 	}
-	s.id, s.credits = ack.SessionId, ack.Credits
+	s.id, s.credits, s.batch = ack.SessionId, ack.Credits, s.opts.batch
+	if n := int(ack.MaxBatchSize); n > 0 {
+		s.batch = min(s.batch, n)
+	}
+	s.maxBatch = s.batch
 	s.raise(Durable, ack.DurableSequence)
 	s.sent = ack.NextSequence - 1
 	s.unacked = 0

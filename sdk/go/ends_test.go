@@ -174,3 +174,22 @@ func TestFinalErrorsEndTheSession(t *testing.T) {
 		t.Errorf("%#v", err)
 	}
 }
+
+// A session that was let go of is on stable storage and can be gone on with.
+func TestDetachAndResume(t *testing.T) {
+	m := newModel(t, func(s *stream) error { return errors.Join(s.welcome(roomy), s.serve()) })
+	first, ctx := open(t, m)
+	observe(t, ctx, first, 1, 100)
+	if err := first.Detach(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Observe(ctx, engram.Observation{}); !errors.Is(err, engram.ErrClosed) || !errors.Is(first.Err(), engram.ErrClosed) {
+		t.Fatalf("observe after detach: %v, %v", err, first.Err())
+	}
+	second, ctx := open(t, m, engram.Resume(first.ID()))
+	observe(t, ctx, second, 101, 150)
+	if end, err := second.Close(ctx); err != nil || end.Accepted != 150 {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	m.want(t, 150)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -396,5 +397,45 @@ func TestRecallsOnAStream(t *testing.T) {
 	}
 	if _, err := mem.Close(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Frames hold no more than the server takes, and less while it asks for less.
+func TestBatchesFitTheServer(t *testing.T) {
+	var sizes []int
+	m := newModel(t, nil)
+	m.maxBatch = 10
+	m.script = func(s *stream) error {
+		if err := s.welcome(&v1.Credits{ThroughSequence: 10, Bytes: 1 << 40}); err != nil {
+			return err
+		}
+		for len(m.keptIDs()) < 100 {
+			f, err := s.receive()
+			if err != nil {
+				return err
+			}
+			sizes = append(sizes, len(f.GetObservations().GetObservations()))
+			through, err := s.keep(f.GetObservations())
+			if err != nil {
+				return err
+			}
+			if through == 10 {
+				err = s.send(&v1.MemoryStreamResponse{Frame: &v1.MemoryStreamResponse_Status{Status: &v1.SessionStatus{
+					State: v1.SessionState_SESSION_STATE_WARNING, SuggestedBatchSize: 5,
+				}}})
+			}
+			if err := errors.Join(err, s.ack(through, &v1.Credits{ThroughSequence: through + 10, Bytes: 1 << 40}, durable, visible)); err != nil {
+				return err
+			}
+		}
+		return s.serve()
+	}
+	s, ctx := open(t, m, engram.WithBatching(64, 1<<20, time.Millisecond))
+	observe(t, ctx, s, 1, 100)
+	if _, err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Max(sizes) > 10 || slices.Max(sizes[len(sizes)/2:]) > 5 {
+		t.Fatalf("frames of %v observations", sizes)
 	}
 }

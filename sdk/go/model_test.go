@@ -36,6 +36,7 @@ type model struct {
 	kept       []string // ids, in order
 	duplicates int
 	ended      bool // the session was closed
+	maxBatch   uint32
 	header     *connect.Header
 }
 
@@ -174,7 +175,7 @@ var roomy = &v1.Credits{ThroughSequence: 1 << 40, Bytes: 1 << 40}
 // welcome answers the init.
 func (s *stream) welcome(c *v1.Credits) error {
 	s.mu.Lock()
-	ack := &v1.InitAck{SessionId: "modelled", Resumed: s.n > 1, NextSequence: s.next, DurableSequence: s.durable, Credits: c}
+	ack := &v1.InitAck{SessionId: "modelled", Resumed: s.n > 1, NextSequence: s.next, DurableSequence: s.durable, Credits: c, MaxBatchSize: s.maxBatch}
 	s.mu.Unlock()
 	return s.send(&v1.MemoryStreamResponse{Frame: &v1.MemoryStreamResponse_InitAck{InitAck: ack}})
 }

@@ -75,6 +75,10 @@ func (s *Session) take(m *v1.MemoryStreamResponse) {
 	case *v1.MemoryStreamResponse_Status:
 		s.mu.Lock()
 		s.grant(f.Status.Credits)
+		s.batch = s.maxBatch
+		if n := int(f.Status.SuggestedBatchSize); n > 0 {
+			s.batch = min(s.batch, n)
+		}
 		s.mu.Unlock()
 		s.nudge()
 		if s.opts.onStatus != nil {

@@ -56,7 +56,7 @@ func (s *Session) nextFrame(closing *bool) (*v1.MemoryStreamRequest, time.Durati
 	full := false
 	for seq := first; seq <= last; seq++ {
 		h := s.window.at(seq)
-		if full = len(batch) == s.opts.batch || (size+h.size > int64(s.opts.batchBytes) && len(batch) > 0); full {
+		if full = len(batch) >= s.batch || (size+h.size > int64(s.opts.batchBytes) && len(batch) > 0); full {
 			break
 		}
 		if seq > s.credits.GetThroughSequence() || (s.unacked+size > 0 && s.unacked+size+h.size > int64(s.credits.GetBytes())) {
@@ -66,9 +66,9 @@ func (s *Session) nextFrame(closing *bool) (*v1.MemoryStreamRequest, time.Durati
 		batch = append(batch, h.observation)
 		size += h.size
 	}
-	full = full || len(batch) == s.opts.batch
+	full = full || len(batch) >= s.batch
 	switch {
-	case len(batch) == 0 && s.draining && !*closing && s.sent == last:
+	case len(batch) == 0 && s.draining && !s.detaching && !*closing && s.sent == last:
 		*closing, s.closing = true, true
 		return &v1.MemoryStreamRequest{Frame: &v1.MemoryStreamRequest_Close{Close: &v1.SessionClose{Drain: true, LastSequence: last}}}, 0
 	case len(batch) == 0:

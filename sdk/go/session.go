@@ -35,14 +35,18 @@ type Session struct {
 	gen      uint64
 	hold     time.Time // nothing is sent before: the server asked for it
 	urgent   uint64    // through which nothing lingers
-	draining bool
-	closing  bool // the server was told to close
-	progress bool // something was acked on this stream
-	closed   *Closed
-	err      error
-	rejected []Rejection // not yet returned by Flush
-	stats    Stats
-	changed  chan struct{} // closed and replaced on every change
+	draining bool      // Observe takes no more
+	closing  bool      // the server was told to close
+	progress bool      // something was acked on this stream
+
+	detaching bool // the server is not to be told to close
+	maxBatch  int  // observations in a frame at the most, by option and server
+	batch     int  // the same under the pressure of now
+	closed    *Closed
+	err       error
+	rejected  []Rejection // not yet returned by Flush
+	stats     Stats
+	changed   chan struct{} // closed and replaced on every change
 
 	lingering  uint64    // the number that waits for company
 	lingerTill time.Time // and until when
@@ -150,7 +154,7 @@ func (s *Session) Observe(ctx context.Context, o Observation) (uint64, error) {
 	seq := s.window.next()
 	s.window.push(h)
 	s.stats.Observed++
-	if waiting := s.window.next() - 1 - s.sent; waiting == 1 || waiting >= uint64(s.opts.batch) {
+	if waiting := s.window.next() - 1 - s.sent; waiting == 1 || waiting >= uint64(s.batch) {
 		s.nudge()
 	}
 	return seq, nil
@@ -191,18 +195,47 @@ func (s *Session) Close(ctx context.Context) (Closed, error) {
 	if err == nil && s.closed == nil {
 		err = s.err
 	}
-	s.mu.Unlock()
-	s.cancel()
-	<-s.done
-	s.mu.Lock()
+	s.leave()
 	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = ErrClosed
-	}
 	if err != nil {
 		return Closed{}, err
 	}
 	return *s.closed, s.takeRejected()
+}
+
+// Detach waits until everything is on stable storage and lets go of the session
+// without ending it: Resume goes on with it, in this process or another. When
+// ctx ends first, Stats says how far it came.
+func (s *Session) Detach(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining, s.detaching = true, true
+	s.urgent = s.window.next()
+	s.nudge()
+	var err error
+	for s.acked[Durable] < s.window.next()-1 && s.err == nil && err == nil {
+		err = s.waitLocked(ctx)
+	}
+	if err == nil {
+		err = s.err
+	}
+	s.leave()
+	defer s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.takeRejected()
+}
+
+// leave ends the goroutines, if they still run, and waits for them; mu is held
+// before and after.
+func (s *Session) leave() {
+	if s.err == nil {
+		s.err = ErrClosed
+	}
+	s.mu.Unlock()
+	s.cancel()
+	<-s.done
+	s.mu.Lock()
 }
 
 // RejectedError says that observations were not kept.
