@@ -94,10 +94,7 @@ FUZZTIME ?= 20s
 
 .PHONY: fuzz-short
 fuzz-short: ## every fuzz target for FUZZTIME (20s)
-	@grep -rlE '^func Fuzz' --include='*_test.go' service sdk | while read -r file; do \
-	  grep -oE '^func Fuzz[A-Za-z0-9_]+' "$$file" | sed 's/func //' | while read -r target; do \
-	    echo "$$(dirname "$$file") $$target"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; done; done
+	@.ci/fuzz $(FUZZTIME)
 
 # --- generated code ----------------------------------------------------------
 

@@ -116,11 +116,14 @@ def read(name: str, show_failures: bool = False) -> tuple[dict[str, int], list[s
                 said = [line.strip() for line in output[place, test]]
                 reason = " ".join(s for s in said if s and not s.startswith(NOISE))
                 skips.append(f"skipped: {place.rsplit('/', 1)[-1]}: {test}: {reason[-400:]}")
-        elif action in ("fail", "build-fail") and place not in failed_tests:
+            output.pop((place, test), None)
+        elif action in ("fail", "build-fail") and place not in failed_tests and "FailedBuild" not in event:
             failed_tests.add(place)
             count["fail"] += 1
             if show_failures:
-                print(f"\nFAIL {place}\n{''.join(output[place, None])}")
+                # The package's own words, and those of tests that never ended.
+                said = [line for (p, _), lines in output.items() if p == place for line in lines]
+                print(f"\nFAIL {place}\n{''.join(said)}")
     if code is None or (code != 0 and not count["fail"]):
         count["fail"] += 1
         print(f"\nFAIL suite {name}: {'it left no record' if code is None else f'go test ended with {code}'}")
