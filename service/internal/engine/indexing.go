@@ -3,8 +3,11 @@ package engine
 import (
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/engram-stream/engram/service/internal/memory"
+	"github.com/engram-stream/engram/service/internal/queue"
+	"github.com/engram-stream/engram/service/internal/telemetry"
 )
 
 // indexPiece is how many rows an index worker moves before it looks at the
@@ -22,20 +25,22 @@ type indexWaiter struct {
 	owner *delivery
 	seq   memory.Sequence
 	gen   memory.Generation
+	// sampled are the observations of it that are traced.
+	sampled []telemetry.Done
 }
 
 // maxIndexWaiters bounds what a backlog of the graph can pile up here: beyond
 // it, waiters of one owner are merged.
 const maxIndexWaiters = 1 << 16
 
-func (w *indexWaiters) add(d *delivery, seq memory.Sequence, gen memory.Generation) {
+func (w *indexWaiters) add(d *delivery, seq memory.Sequence, gen memory.Generation, sampled []telemetry.Done) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n := len(w.list); n > 0 && w.list[n-1].owner == d && n > maxIndexWaiters {
 		w.list[n-1].seq, w.list[n-1].gen = seq, gen
 		return
 	}
-	w.list = append(w.list, indexWaiter{d, seq, gen})
+	w.list = append(w.list, indexWaiter{d, seq, gen, sampled})
 }
 
 // through takes the waiters whose rows are all indexed.
@@ -54,11 +59,34 @@ func (w *indexWaiters) through(gen memory.Generation) []indexWaiter {
 	return out
 }
 
-// tellIndexed tells whoever waited for what is indexed now.
-func (sl *slot) tellIndexed() {
+// tellIndexed tells whoever waited for what is indexed now, after rows moved.
+func (e *Engine) tellIndexed(sl *slot, rows int) {
+	var sampled []telemetry.Done
 	for _, w := range sl.awaiting.through(sl.space.IndexedThrough()) {
 		w.owner.reached(memory.AckIndexed, w.seq, w.gen)
+		sampled = append(sampled, w.sampled...)
 	}
+	if rows == 0 && sampled == nil {
+		return
+	}
+	now := time.Now()
+	for i := range sampled {
+		sampled[i].Trip.MarkAt(telemetry.StageIndex, now)
+	}
+	e.rec.Indexed(string(sl.space.ID()), rows, sampled)
+}
+
+// traced copies what the index stage will want to know of the sampled
+// observations of a batch: their items are gone by then.
+func traced(items []*queue.Item, outcomes []memory.Outcome) []telemetry.Done {
+	var out []telemetry.Done
+	for i, it := range items {
+		if it.Trip.Parent.IsSampled() && outcomes[i].Rejection == nil {
+			trip := it.Trip
+			out = append(out, telemetry.Done{Trip: &trip, Session: string(it.Session), Sequence: uint64(it.Sequence), Generation: uint64(outcomes[i].Generation)})
+		}
+	}
+	return out
 }
 
 // indexer owns the index workers and the list of spaces that want them.
@@ -81,7 +109,7 @@ func newIndexer() *indexer {
 // wantIndex lets an index worker look at the space.
 func (e *Engine) wantIndex(sl *slot) {
 	if !sl.space.WantsIndexing() {
-		sl.tellIndexed()
+		e.tellIndexed(sl, 0)
 		return
 	}
 	x := e.indexer
@@ -119,8 +147,7 @@ func (e *Engine) runIndexer() {
 		x.mu.Unlock()
 
 		n := sl.space.Index(indexPiece, e.yieldToRecalls)
-		sl.tellIndexed()
-		e.rec.Indexed(string(sl.space.ID()), n)
+		e.tellIndexed(sl, n)
 
 		x.mu.Lock()
 		if x.again[sl] || sl.space.WantsIndexing() {

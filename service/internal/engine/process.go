@@ -179,7 +179,7 @@ func (p processor) show(sl *slot, pb *pendingBatch, n int) error {
 	for _, g := range grouped(items) {
 		gen := sl.reachedAt(from + g.from + len(g.items))
 		g.owner.reached(memory.AckVisible, g.last(), gen)
-		sl.awaiting.add(g.owner, g.last(), gen)
+		sl.awaiting.add(g.owner, g.last(), gen, traced(g.items, pb.batch.Outcomes[from+g.from:]))
 	}
 	p.report(sl, items, pb.batch.Outcomes[from:n])
 	p.wantIndex(sl)

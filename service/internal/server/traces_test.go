@@ -103,7 +103,7 @@ func TestStagesAreExported(t *testing.T) {
 		t.Errorf("the call has no span in the caller's trace: %v", names(byTrace[callTrace]))
 	}
 	for id, spans := range byTrace {
-		for stage := telemetry.StageReceive; stage < telemetry.StageIndex; stage++ {
+		for stage := telemetry.StageReceive; stage <= telemetry.StageIndex; stage++ {
 			if spans[stage.SpanName()] == nil {
 				t.Errorf("trace %s has no span for %s: %v", id, stage, names(spans))
 			}

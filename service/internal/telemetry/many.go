@@ -32,9 +32,9 @@ func (m many) Quarantined(space string) {
 	}
 }
 
-func (m many) Indexed(space string, rows int) {
+func (m many) Indexed(space string, rows int, sampled []Done) {
 	for _, r := range m {
-		r.Indexed(space, rows)
+		r.Indexed(space, rows, sampled)
 	}
 }
 

@@ -145,7 +145,10 @@ func (m *Metrics) Quarantined(space string) {
 }
 
 // Indexed implements Recorder.
-func (m *Metrics) Indexed(space string, rows int) {
+func (m *Metrics) Indexed(space string, rows int, _ []Done) {
+	if rows == 0 {
+		return
+	}
 	m.indexed.WithLabelValues(m.spaces.of(space).label).Add(float64(rows))
 }
 

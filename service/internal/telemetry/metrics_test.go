@@ -109,6 +109,20 @@ func TestTracerMakesASpanPerStage(t *testing.T) {
 	}
 }
 
+func TestTheIndexStageHasASpanOfItsOwn(t *testing.T) {
+	mem := tracetest.NewInMemoryExporter()
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSyncer(mem))
+	defer func() { _ = tp.Shutdown(context.Background()) }()
+	parent := sampledParent(t, "01")
+	trip := tripOf(parent, 8*time.Millisecond)
+	trip.MarkAt(StageIndex, trip.Began.Add(time.Second))
+	NewTracer(tp).Indexed("space", 1, []Done{{Trip: trip, Sequence: 7}, {Trip: tripOf(parent, 1)}})
+	spans := mem.GetSpans()
+	if len(spans) != 1 || spans[0].Name != "engram.index" || spans[0].Parent.SpanID() != parent.SpanID() || !spans[0].EndTime.Equal(trip.Began.Add(time.Second)) {
+		t.Fatalf("%+v", spans)
+	}
+}
+
 func TestUnsampledCostsNothing(t *testing.T) {
 	tp := sdktrace.NewTracerProvider()
 	defer func() { _ = tp.Shutdown(context.Background()) }()

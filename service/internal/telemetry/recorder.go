@@ -28,8 +28,9 @@ type Recorder interface {
 	Refused(space string, reason string, n int)
 	// Quarantined reports an observation that is kept from recall.
 	Quarantined(space string)
-	// Indexed reports rows that moved into the graph.
-	Indexed(space string, rows int)
+	// Indexed reports rows that moved into the graph, and those sampled
+	// observations that are in the structure their space aims at by that.
+	Indexed(space string, rows int, sampled []Done)
 	// Recalled reports an answered recall; ctx may carry its span.
 	Recalled(ctx context.Context, space string, took time.Duration, results int)
 	// Committed reports a group commit of the journal.
@@ -55,7 +56,7 @@ func (nop) Published(string, []Done)                                            
 func (nop) Rejected(string, string, int)                                                  {}
 func (nop) Refused(string, string, int)                                                   {}
 func (nop) Quarantined(string)                                                            {}
-func (nop) Indexed(string, int)                                                           {}
+func (nop) Indexed(string, int, []Done)                                                   {}
 func (nop) Recalled(context.Context, string, time.Duration, int)                          {}
 func (nop) Committed(int, int, int64, time.Duration, time.Duration, time.Duration, error) {}
 func (nop) Replayed(uint64, uint64)                                                       {}

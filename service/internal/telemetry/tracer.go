@@ -55,6 +55,23 @@ func (t *Tracer) Published(space string, batch []Done) {
 	span.End(trace.WithTimestamp(end))
 }
 
+// Indexed implements Recorder. The stage comes long after the others, so its
+// span hangs on the client's, beside that of the observation.
+func (t *Tracer) Indexed(space string, _ int, sampled []Done) {
+	for i := range sampled {
+		d := &sampled[i]
+		start, end, ok := d.Trip.Span(StageIndex)
+		if !ok {
+			continue
+		}
+		ctx := trace.ContextWithRemoteSpanContext(context.Background(), d.Trip.Parent)
+		_, span := t.tracer.Start(ctx, StageIndex.SpanName(), trace.WithTimestamp(start), trace.WithAttributes(
+			attribute.String("engram.space", space), attribute.String("engram.session", d.Session),
+			attribute.Int64("engram.sequence", int64(d.Sequence)), attribute.Int64("engram.generation", int64(d.Generation))))
+		span.End(trace.WithTimestamp(end))
+	}
+}
+
 // observation makes the spans of one observation and returns the context of
 // the first.
 func (t *Tracer) observation(space string, d *Done, batch int, slow bool) trace.SpanContext {
