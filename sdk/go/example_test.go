@@ -2,8 +2,6 @@ package engram_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log"
 	"time"
@@ -11,126 +9,79 @@ import (
 	engram "github.com/engram-stream/engram/sdk/go"
 )
 
+// The short way: one call to observe, one to recall.
 func Example() {
+	c, err := engram.Dial("127.0.0.1:50051")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
 	ctx := context.Background()
-	client, err := engram.Dial("127.0.0.1:50051")
+	if _, err := c.Observe(ctx, "notes", []engram.Observation{{Content: "the kettle is in the red box"}}); err != nil {
+		log.Fatal(err)
+	}
+	r, err := c.Recall(ctx, "notes", engram.ByText("where is the kettle?"), engram.Limit(1))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close()
-
-	s, err := client.OpenSession(ctx, "notes")
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, text := range []string{"the kettle is in the red box", "the keys hang by the door"} {
-		if _, err := s.Observe(ctx, engram.Observation{Content: text}); err != nil {
-			log.Fatal(err)
-		}
-	}
-	if _, err := s.Close(ctx); err != nil { // everything is kept, and can be recalled
-		log.Fatal(err)
-	}
-	found, err := client.Recall(ctx, "notes", engram.ByText("where is the kettle?"), engram.Limit(1))
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, r := range found.Results {
-		fmt.Printf("%.2f %s\n", r.Similarity, r.Observation.Content)
+	for _, x := range r.Results {
+		fmt.Println(x.Observation.Content)
 	}
 }
 
-// A session says how it goes, and what was not kept.
+// The way for many: a session batches, obeys the server's credits, and comes
+// back by itself when the connection breaks.
 func ExampleClient_OpenSession() {
-	ctx := context.Background()
-	client, err := engram.Dial("127.0.0.1:50051")
+	c, err := engram.Dial("127.0.0.1:50051")
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close()
-
-	s, err := client.OpenSession(ctx, "vectors",
-		engram.WithBatching(128, 1<<20, 5*time.Millisecond),
-		engram.OnAck(func(level engram.Level, through, generation uint64) {
-			if level == engram.Visible {
-				log.Printf("%d can be recalled, at generation %d", through, generation)
-			}
-		}),
-		engram.OnStatus(func(st engram.Status) { log.Printf("%s: %s", st.State, st.Cause) }),
-	)
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	s, err := c.OpenSession(ctx, "sensors",
+		engram.OnRejection(func(r engram.Rejection) { log.Printf("not kept: %s: %s", r.Reason, r.Message) }),
+		engram.OnStatus(func(st engram.Status) { log.Printf("%s: %.0f %% full", st.State, 100*st.Pressure) }))
 	if err != nil {
 		log.Fatal(err)
 	}
-	v := make([]float32, 128)
-	for i := range 10_000 {
-		v[i%128]++ // copied by Observe
-		if _, err := s.Observe(ctx, engram.Observation{ID: fmt.Sprint("row-", i), Vector: v}); err != nil {
+	for i := range 1000 {
+		if _, err := s.Observe(ctx, engram.Observation{Vector: []float32{float32(i), 1, 2}}); err != nil {
 			log.Fatal(err)
 		}
 	}
-	summary, err := s.Close(ctx)
-	var rejected *engram.RejectedError
-	switch {
-	case errors.As(err, &rejected):
-		log.Printf("%d were not kept, the first since %s", len(rejected.Rejections), rejected.Rejections[0].Message)
-	case err != nil:
-		log.Fatalf("through %d everything is kept: %v", s.Stats().Durable, err)
+	if err := s.Flush(ctx); err != nil { // kept, and recall finds it
+		log.Fatal(err)
 	}
-	log.Printf("%d kept", summary.Accepted)
+	end, err := s.Close(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(end.Accepted)
 }
 
-// A Memory recalls on the stream it observes on, and sees all it has sent.
+// Recalling on the stream one observes on: each recall sees everything that
+// was observed before it.
 func ExampleClient_OpenMemory() {
+	c, err := engram.Dial("127.0.0.1:50051")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
 	ctx := context.Background()
-	client, err := engram.Dial("127.0.0.1:50051")
+	m, err := c.OpenMemory(ctx, "conversation")
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close()
-	m, err := client.OpenMemory(ctx, "conversation")
+	if _, err := m.Observe(ctx, engram.Observation{Content: "my sister lives in Lyon", Metadata: map[string]any{"speaker": "user"}}); err != nil {
+		log.Fatal(err)
+	}
+	r, err := m.Recall(ctx, engram.ByText("where does my sister live?"), engram.Matching(engram.Where(engram.Eq("metadata.speaker", "user"))))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := m.Observe(ctx, engram.Observation{Content: "I moved to Lisbon in May"}); err != nil {
+	fmt.Println(len(r.Results))
+	if _, err := m.Close(ctx); err != nil {
 		log.Fatal(err)
 	}
-	found, err := m.Recall(ctx, engram.ByText("where do I live?"), engram.Limit(3))
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(len(found.Results))
-	if err := m.Detach(ctx); err != nil { // goes on later, with engram.Resume(m.ID())
-		log.Fatal(err)
-	}
-}
-
-func ExampleMatching() {
-	ctx := context.Background()
-	client, err := engram.Dial("127.0.0.1:50051")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer client.Close()
-	found, err := client.Recall(ctx, "wine", engram.ByText("a dry white"),
-		engram.Matching(engram.Where(engram.Eq("metadata.country", "Italy"), engram.Between("metadata.points", 90, nil))))
-	if engram.IsNotFound(err) {
-		log.Fatal("there is no such space yet")
-	} else if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(len(found.Results))
-}
-
-func ExampleParseJSON() {
-	o, err := engram.ParseJSON([]byte(`{"id":"n1","content":"the kettle is in the red box","metadata":{"room":"kitchen"}}`))
-	if err != nil {
-		log.Fatal(err)
-	}
-	o.Importance = 0.5
-	data, err := json.Marshal(map[string]any{"importance": o.Importance, "room": o.Metadata["room"]})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(o.ID, string(data))
-	// Output: n1 {"importance":0.5,"room":"kitchen"}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -313,13 +314,13 @@ func TestRejectionIsToldOnce(t *testing.T) {
 	}
 }
 
-// A string that cannot be sent fails its own call, not the session.
-func TestInvalidTextHarmsOnlyItself(t *testing.T) {
+// What cannot be sent fails its own call, not the session.
+func TestWhatCannotBeSentHarmsOnlyItself(t *testing.T) {
 	m := newModel(t, func(s *stream) error { return errors.Join(s.welcome(roomy), s.serve()) })
 	s, ctx := open(t, m)
-	for _, o := range []engram.Observation{{ID: "a\xff"}, {Content: "\xff"}, {Context: engram.Context{Participants: []string{"\xff"}}}, {Metadata: map[string]any{"x": "\xff"}}} {
+	for _, o := range []engram.Observation{{ID: "a\xff"}, {Content: "\xff"}, {Context: engram.Context{Participants: []string{"\xff"}}}, {Metadata: map[string]any{"x": "\xff"}}, {Content: strings.Repeat("x", 16<<20)}} {
 		if _, err := s.Observe(ctx, o); err == nil {
-			t.Errorf("%+v was taken", o)
+			t.Errorf("%.100q was taken", fmt.Sprint(o))
 		}
 	}
 	observe(t, ctx, s, 1, 1)

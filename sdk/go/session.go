@@ -2,6 +2,7 @@ package engram
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -56,6 +57,11 @@ type Session struct {
 
 // maxKept bounds the rejections that wait for a Flush; OnRejection hears all.
 const maxKept = 10_000
+
+// maxObservation bounds an observation in bytes. Servers take far less and say
+// so by a rejection; one that does not fit into a frame at all (16 MiB unless
+// configured) would end the whole stream.
+const maxObservation = 15 << 20
 
 // OpenSession opens a session, or resumes one.
 func (c *Client) OpenSession(ctx context.Context, space string, opts ...SessionOption) (*Session, error) {
@@ -133,6 +139,9 @@ func (s *Session) Observe(ctx context.Context, o Observation) (uint64, error) {
 		m.Tracestate = sc.TraceState().String()
 	}
 	h := held{m, int64(m.SizeVT())}
+	if h.size > maxObservation {
+		return 0, &Error{Code: "invalid_argument", Reason: "TOO_LARGE", Message: fmt.Sprintf("the observation has %d bytes; the limit is %d", h.size, maxObservation)}
+	}
 	s.mu.Lock()
 	for s.err == nil && !s.draining && s.window.len() > 0 && (s.window.len() >= s.opts.buffer || s.window.bytes+h.size > s.opts.bufferBytes) {
 		if s.opts.nonBlocking {
