@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -233,5 +234,23 @@ func TestUnaryCalls(t *testing.T) {
 	st, err := c.Status(ctx)
 	if err != nil || st.Spaces != 1 || st.ObservationsTotal != 3 {
 		t.Fatalf("%+v, %v", st, err)
+	}
+}
+
+// What is rejected needs no embedder, not even in a space that has none yet.
+func TestOnlyARejectionInANewSpace(t *testing.T) {
+	s := engramtest.Start(t)
+	c, ctx := dial(t, s)
+	for _, o := range []engram.Observation{{Content: "x", Importance: 3}, {Content: strings.Repeat("x", 300<<10)}} {
+		sess, err := c.OpenSession(ctx, "fresh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sess.Observe(ctx, o); err != nil {
+			t.Fatal(err)
+		}
+		if end, err := sess.Close(ctx); end.Rejected != 1 {
+			t.Fatalf("%+v, %v", end, err)
+		}
 	}
 }

@@ -96,6 +96,7 @@ func (e *Engine) checkAll(sp *space.Space, in []Incoming, seq memory.Sequence) [
 	var out []memory.Rejection
 	for i := range in {
 		if f := e.check(&in[i], set.Dimension, set.Metric, embeds); f != nil {
+			in[i].Fault = f // it goes no further: not to the embedder either
 			out = append(out, rejection(seq+memory.Sequence(i), in[i].id(), f))
 		}
 	}
