@@ -137,12 +137,16 @@ generate-out: tools venv proto-deps
 .PHONY: generate
 generate: generate-out ## write the generated code anew: Go, TypeScript, Python
 	@for dir in $(GENERATED); do rm -rf "$$dir" && mkdir -p "$$(dirname "$$dir")" && cp -R "$(OUT)/$$dir" "$$dir"; done
-	go generate ./service/internal/config
+	go generate ./service/internal/config ./service/internal/vector
 
 .PHONY: check-generated
 check-generated: generate-out ## fail, with a listing, when generated code is not what the sources make
 	@drift=0; for dir in $(GENERATED); do \
 	  diff -rq -x __pycache__ "$(OUT)/$$dir" "$$dir" || drift=1; done; \
+	go -C service/internal/vector/asm run . -out $(OUT)/kernels_amd64.s -stubs $(OUT)/stubs_amd64.go -pkg vector; \
+	for file in kernels_amd64.s stubs_amd64.go; do \
+	  cmp <(tail -n +2 "$(OUT)/$$file") <(tail -n +2 "service/internal/vector/$$file") >/dev/null || \
+	    { echo "service/internal/vector/$$file differs from what asm/ makes"; drift=1; }; done; \
 	if [ $$drift = 1 ]; then echo "generated code differs from what the sources make: run make generate, and commit"; exit 1; fi
 	go test -count=1 -run TestReference ./service/internal/config
 	@echo "generated code is what the sources make"
