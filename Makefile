@@ -84,7 +84,7 @@ $(BIN)/grpcurl-$(GRPCURL_VERSION):
 
 .PHONY: soak
 soak: ## long and chaotic: kill -9 and panics under load, many rounds
-	ENGRAM_SOAK=1 go test -tags failpoints -count=1 -timeout 60m -v ./service/scenario/...
+	SOAK=1 go test -tags failpoints -count=1 -timeout 60m -v ./service/scenario/...
 
 .PHONY: prove
 prove: ## measure, and write dated results into docs/measurements

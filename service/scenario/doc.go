@@ -2,5 +2,5 @@
 // real process, built with the failpoints tag, real clients over loopback, and
 // faults inside. They check counts, sets and order, and time nothing.
 //
-// With ENGRAM_SOAK set they run for longer: see make soak.
+// With SOAK set they run for longer: see make soak.
 package scenario

@@ -171,7 +171,7 @@ func ids(t testing.TB, list []engram.Stored) map[string]bool {
 
 // soak is how many times as much work is done under make soak.
 func soak(normal, long int) int {
-	if os.Getenv("ENGRAM_SOAK") != "" {
+	if os.Getenv("SOAK") != "" {
 		return long
 	}
 	return normal
