@@ -2,11 +2,11 @@ package source
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
+
+	"github.com/engram-stream/engram/service/internal/vector"
 )
 
 // MaxDimension bounds the rows of an array.
@@ -47,28 +47,10 @@ func rows(name string, r io.Reader, dim, count, size int) Pieces {
 
 func floats(b []byte, size int) []float32 {
 	v := make([]float32, len(b)/size)
-	for i := range v {
-		if size == 2 {
-			v[i] = half(binary.LittleEndian.Uint16(b[2*i:]))
-		} else {
-			v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-		}
+	if size == vector.BytesF16 {
+		vector.DecodeF16LE(v, b)
+	} else {
+		vector.DecodeF32LE(v, b)
 	}
 	return v
-}
-
-// half widens an IEEE 754 binary16.
-func half(h uint16) float32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
-	switch exp {
-	case 0:
-		f := float32(frac) * 0x1p-24
-		if sign != 0 {
-			f = -f
-		}
-		return f
-	case 31:
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
