@@ -2,7 +2,10 @@ package interop
 
 import (
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -43,7 +46,16 @@ func input(t *testing.T, messages []proto.Message) (all string) {
 // grpcurl knows the contract by reflection.
 func grpcurl(addr string) func(t *testing.T) {
 	return func(t *testing.T) {
-		program := need(t, "grpcurl", "make test-wire installs it by go install")
+		makefile, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pin := regexp.MustCompile(`(?m)^GRPCURL_VERSION\s*:=\s*(v\S+)$`).FindSubmatch(makefile)
+		if pin == nil {
+			t.Fatal("the Makefile pins no version of grpcurl")
+		}
+		program := filepath.Join(root(t), ".cache", "bin", "grpcurl-"+string(pin[1]))
+		install(t, program)
 		ctx := deadline(t)
 		talk(t, "grpcurl", func(t *testing.T, method string, messages ...proto.Message) []byte {
 			return run(t, input(t, messages), exec.CommandContext(ctx, program, "-plaintext", "-d", "@", addr, service+method))
@@ -54,7 +66,9 @@ func grpcurl(addr string) func(t *testing.T) {
 // bufCurl knows the contract by reflection, and speaks all three protocols.
 func bufCurl(addr, protocol string) func(t *testing.T) {
 	return func(t *testing.T) {
-		program := need(t, "buf", "make test-wire installs it by npm; is Node 20 there?")
+		need(t, "npm", "it comes with Node 20, and installs buf")
+		install(t, "tools")
+		program := filepath.Join(root(t), ".tools", "node_modules", ".bin", "buf")
 		ctx := deadline(t)
 		talk(t, "buf-curl-"+protocol, func(t *testing.T, method string, messages ...proto.Message) []byte {
 			return run(t, input(t, messages), exec.CommandContext(ctx, program, "curl", "--protocol", protocol,

@@ -52,14 +52,10 @@ func checkReports(t *testing.T, printed []byte, wanted ...string) {
 func connectNode(addr string) func(t *testing.T) {
 	return func(t *testing.T) {
 		node := need(t, "node", "Node 20 is not installed")
-		modules, err := filepath.Abs("node/node_modules")
-		if err != nil {
-			t.Fatal(err)
-		}
+		need(t, "npm", "it comes with Node 20, and installs connect-node")
+		install(t, "wire-node")
+		modules := filepath.Join(root(t), "conformance", "interop", "node", "node_modules")
 		esbuild := filepath.Join(modules, ".bin", "esbuild")
-		if _, err := os.Stat(esbuild); err != nil {
-			t.Skip("conformance/interop/node/node_modules is missing: make test-wire installs it by npm")
-		}
 		ctx, bundle := deadline(t), filepath.Join(t.TempDir(), "client.mjs")
 		build := exec.CommandContext(ctx, esbuild, "node/client.ts", "--bundle", "--platform=node", "--format=esm",
 			"--target=node20", "--log-level=warning", "--outfile="+bundle)
@@ -72,17 +68,16 @@ func connectNode(addr string) func(t *testing.T) {
 // grpcio speaks from Python, in both of its styles.
 func grpcio(addr string) func(t *testing.T) {
 	return func(t *testing.T) {
-		python := need(t, "python3", "Python 3.11 is not installed")
-		ctx := deadline(t)
-		if err := exec.CommandContext(ctx, python, "-c", "import grpc, google.protobuf").Run(); err != nil {
-			t.Skip("grpcio is missing: make test-wire installs it into .cache/venv; that needs the Debian package python3-venv")
-		}
-		script := exec.CommandContext(ctx, python, "-B", "python/client.py", addr)
-		sdk, err := filepath.Abs("../../sdk/python")
-		if err != nil {
+		system := need(t, "python3", "Python 3.11 is not installed")
+		if err := tryInstall(t, "venv"); err != nil {
+			if exec.CommandContext(t.Context(), system, "-c", "import ensurepip").Run() != nil {
+				t.Skipf("python3-venv, a Debian package, is missing: %v", err)
+			}
 			t.Fatal(err)
 		}
-		script.Env = append(os.Environ(), "PYTHONPATH="+sdk)
+		python := filepath.Join(root(t), ".cache", "venv", "bin", "python")
+		script := exec.CommandContext(deadline(t), python, "-B", "python/client.py", addr)
+		script.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(root(t), "sdk", "python"))
 		checkReports(t, run(t, "", script), "grpcio-sync", "grpcio-aio")
 	}
 }

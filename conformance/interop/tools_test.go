@@ -5,9 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,10 +21,22 @@ import (
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 )
 
-// patience bounds every client: a hang becomes a failure.
-const patience = time.Minute
+const (
+	patience   = time.Minute     // bounds every client: a hang becomes a failure
+	installing = 2 * time.Minute // bounds what has to be fetched and built for one
+)
 
-// need skips a test when a program is missing.
+// root is the top of the work tree, where the Makefile is.
+func root(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// need skips a test when a program of the system is missing.
 func need(t *testing.T, program, from string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -28,6 +44,35 @@ func need(t *testing.T, program, from string) string {
 		t.Skipf("%s is missing: %s", program, from)
 	}
 	return path
+}
+
+// install lets the Makefile install what one of its targets stands for, in the
+// version that is pinned there; what is installed already is left alone.
+func install(t *testing.T, target string) {
+	t.Helper()
+	if err := tryInstall(t, target); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tryInstall(t *testing.T, target string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), installing)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, need(t, "make", "Debian package make"), "-s", target)
+	cmd.Dir = root(t)
+	// What it starts ends with it: they are one process group.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "MAKE") && !strings.HasPrefix(e, "MFLAGS") { // of a make above this test
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("make %s: %w\n%s", target, err, out)
+	}
+	return nil
 }
 
 // run runs a program to its end and returns what it printed.
