@@ -23,11 +23,11 @@ type call func(t *testing.T, method string, messages ...proto.Message) []byte
 func talk(t *testing.T, space string, do call) {
 	t.Run("unary", func(t *testing.T) {
 		checkObserved(t, parse(t, do(t, "Observe", &v1.ObserveRequest{Space: space, Observations: observations()}), new(v1.ObserveResponse)))
-		checkRecalled(t, parse(t, do(t, "Recall", recall(space)), new(v1.RecallResponse)))
+		checkRecalled(t, parse(t, do(t, "Recall", recall(space)), new(v1.RecallResponse)), len(facts))
 	})
 	t.Run("stream", func(t *testing.T) {
 		checkSession(t, frames(t, do(t, "ObserveStream", initFrame(space+"-stream"), batchFrame(), closeFrame())))
-		checkRecalled(t, parse(t, do(t, "Recall", recall(space+"-stream")), new(v1.RecallResponse)))
+		checkRecalled(t, parse(t, do(t, "Recall", recall(space+"-stream")), new(v1.RecallResponse)), batchSize)
 	})
 }
 
@@ -88,12 +88,12 @@ func curl(addr string) func(t *testing.T) {
 		}
 		t.Run("POST", func(t *testing.T) {
 			checkObserved(t, parse(t, post(t, "Observe", &v1.ObserveRequest{Space: "curl", Observations: observations()}), new(v1.ObserveResponse)))
-			checkRecalled(t, parse(t, post(t, "Recall", recall("curl")), new(v1.RecallResponse)))
+			checkRecalled(t, parse(t, post(t, "Recall", recall("curl")), new(v1.RecallResponse)), len(facts))
 		})
 		t.Run("GET", func(t *testing.T) {
 			query := url.Values{"connect": {"v1"}, "encoding": {"json"}, "message": {text(t, recall("curl"))}}
 			answer := run(t, "", exec.CommandContext(ctx, program, "--silent", "--show-error", "--fail-with-body", base+"Recall?"+query.Encode()))
-			checkRecalled(t, parse(t, answer, new(v1.RecallResponse)))
+			checkRecalled(t, parse(t, answer, new(v1.RecallResponse)), len(facts))
 		})
 	}
 }

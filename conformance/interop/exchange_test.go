@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -20,10 +21,27 @@ var facts = []struct{ id, content string }{
 	{"weather", "rain is expected over the hills tonight"},
 }
 
+// On a stream they are the first of a batch of the recommended size, and a
+// recall brings as many as the default limit lets through.
+const (
+	batchSize    = 64
+	defaultLimit = 10
+)
+
 // observations are the facts as the contract has them.
 func observations() (list []*v1.Observation) {
 	for _, f := range facts {
 		list = append(list, &v1.Observation{Id: f.id, Content: f.content})
+	}
+	return list
+}
+
+// batch is the facts among observations that have nothing to do with the
+// question.
+func batch() []*v1.Observation {
+	list := observations()
+	for n := len(list) + 1; n <= batchSize; n++ {
+		list = append(list, &v1.Observation{Id: fmt.Sprint("page-", n), Content: fmt.Sprintf("page %d of my novel about sailors", n)})
 	}
 	return list
 }
@@ -35,13 +53,13 @@ func initFrame(space string) *v1.ObserveStreamRequest {
 
 func batchFrame() *v1.ObserveStreamRequest {
 	return &v1.ObserveStreamRequest{Frame: &v1.ObserveStreamRequest_Observations{
-		Observations: &v1.ObservationBatch{FirstSequence: 1, Observations: observations()},
+		Observations: &v1.ObservationBatch{FirstSequence: 1, Observations: batch()},
 	}}
 }
 
 func closeFrame() *v1.ObserveStreamRequest {
 	return &v1.ObserveStreamRequest{Frame: &v1.ObserveStreamRequest_Close{
-		Close: &v1.SessionClose{Drain: true, LastSequence: uint64(len(facts))},
+		Close: &v1.SessionClose{Drain: true, LastSequence: batchSize},
 	}}
 }
 
@@ -55,17 +73,18 @@ func checkObserved(t *testing.T, res *v1.ObserveResponse) {
 	if !slices.Equal(res.GetObservationIds(), want) || len(res.GetRejections()) != 0 || res.GetDuplicates() != 0 {
 		t.Fatalf("observe answers %v, want the ids %v", res, want)
 	}
-	if res.GetGeneration() < uint64(len(facts)) {
+	if res.GetGeneration() != uint64(len(facts)) {
 		t.Errorf("visible at generation %d after %d observations", res.GetGeneration(), len(facts))
 	}
 }
 
-// checkRecalled looks at the answer to the question.
-func checkRecalled(t *testing.T, res *v1.RecallResponse) {
+// checkRecalled looks at the answer to the question, in a space with so many
+// observations.
+func checkRecalled(t *testing.T, res *v1.RecallResponse, held int) {
 	t.Helper()
 	results := res.GetResults()
-	if len(results) != len(facts) {
-		t.Fatalf("%d results, want %d: %v", len(results), len(facts), res)
+	if want := min(held, defaultLimit); len(results) != want {
+		t.Fatalf("%d results, want %d: %v", len(results), want, res)
 	}
 	if first := results[0].GetObservation(); first.GetId() != wanted || first.GetContent() != facts[1].content {
 		t.Errorf("first is %v, want %q", first, wanted)
@@ -73,8 +92,8 @@ func checkRecalled(t *testing.T, res *v1.RecallResponse) {
 	if results[0].GetSimilarity() <= results[1].GetSimilarity() {
 		t.Errorf("the first is as similar (%v) as the second (%v)", results[0].GetSimilarity(), results[1].GetSimilarity())
 	}
-	if res.GetSnapshot().GetGeneration() < uint64(len(facts)) {
-		t.Errorf("recalled from generation %d", res.GetSnapshot().GetGeneration())
+	if got := res.GetSnapshot().GetGeneration(); got != uint64(held) {
+		t.Errorf("recalled from generation %d, want %d", got, held)
 	}
 }
 
@@ -107,7 +126,7 @@ func checkSession(t *testing.T, frames []*v1.ObserveStreamResponse) {
 			t.Errorf("unexpected frame: %v", f)
 		}
 	}
-	n := uint64(len(facts))
+	const n = batchSize
 	for _, level := range []v1.AckLevel{v1.AckLevel_ACK_LEVEL_DURABLE, v1.AckLevel_ACK_LEVEL_VISIBLE} {
 		if through[level] != n {
 			t.Errorf("%v through %d, want %d", level, through[level], n)

@@ -46,12 +46,12 @@ func converse(t *testing.T, d duplex, space string, ask func(space string) (*v1.
 		if f.GetInitAck() != nil {
 			send(batchFrame())
 		}
-		if a := f.GetAck(); !closing && a.GetStatus() == v1.AckLevel_ACK_LEVEL_VISIBLE && a.GetThroughSequence() == uint64(len(facts)) {
+		if a := f.GetAck(); !closing && a.GetStatus() == v1.AckLevel_ACK_LEVEL_VISIBLE && a.GetThroughSequence() == batchSize {
 			res, err := ask(space)
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkRecalled(t, res)
+			checkRecalled(t, res, batchSize)
 			send(closeFrame())
 			if err := d.closeSend(); err != nil {
 				t.Fatal(err)
@@ -97,7 +97,7 @@ func connectGo(addr, name string, option connecthttp.Option) func(t *testing.T) 
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkRecalled(t, found)
+			checkRecalled(t, found, len(facts))
 		})
 		t.Run("stream", func(t *testing.T) {
 			s, err := client.ObserveStream(ctx)
@@ -143,7 +143,7 @@ func grpcGo(addr string) func(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkRecalled(t, found)
+			checkRecalled(t, found, len(facts))
 		})
 		t.Run("stream", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(ctx)

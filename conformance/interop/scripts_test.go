@@ -20,7 +20,24 @@ type report struct {
 	StreamRecalled json.RawMessage   // from the session's space, once visible
 }
 
-// checkReports holds every line that a script printed to the expectations that
+// exchange is what a script reads: what it is to send, as JSON of the contract.
+func exchange(t *testing.T) string {
+	t.Helper()
+	var said struct {
+		Facts, Batch json.RawMessage
+		Question     string
+	}
+	said.Facts = json.RawMessage(text(t, &v1.ObservationBatch{Observations: observations()}))
+	said.Batch = json.RawMessage(text(t, &v1.ObservationBatch{FirstSequence: 1, Observations: batch()}))
+	said.Question = question
+	data, err := json.Marshal(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// checkReports holds every report that a script printed to the expectations that
 // the clients in Go are held to. wanted are the ways of speaking.
 func checkReports(t *testing.T, printed []byte, wanted ...string) {
 	t.Helper()
@@ -37,13 +54,13 @@ func checkReports(t *testing.T, printed []byte, wanted ...string) {
 				t.Fatalf("the report is of %q", r.Client)
 			}
 			checkObserved(t, parse(t, r.Observed, new(v1.ObserveResponse)))
-			checkRecalled(t, parse(t, r.Recalled, new(v1.RecallResponse)))
+			checkRecalled(t, parse(t, r.Recalled, new(v1.RecallResponse)), len(facts))
 			var all []*v1.ObserveStreamResponse
 			for _, f := range r.Frames {
 				all = append(all, parse(t, f, new(v1.ObserveStreamResponse)))
 			}
 			checkSession(t, all)
-			checkRecalled(t, parse(t, r.StreamRecalled, new(v1.RecallResponse)))
+			checkRecalled(t, parse(t, r.StreamRecalled, new(v1.RecallResponse)), batchSize)
 		})
 	}
 }
@@ -61,7 +78,7 @@ func connectNode(addr string) func(t *testing.T) {
 			"--target=node20", "--log-level=warning", "--outfile="+bundle)
 		build.Env = append(os.Environ(), "NODE_PATH="+modules) // for gen/ts, which has no modules of its own
 		run(t, "", build)
-		checkReports(t, run(t, "", exec.CommandContext(ctx, node, bundle, addr)), "connect", "grpc", "grpc-web")
+		checkReports(t, run(t, exchange(t), exec.CommandContext(ctx, node, bundle, addr)), "connect", "grpc", "grpc-web")
 	}
 }
 
@@ -78,6 +95,6 @@ func grpcio(addr string) func(t *testing.T) {
 		python := filepath.Join(root(t), ".cache", "venv", "bin", "python")
 		script := exec.CommandContext(deadline(t), python, "-B", "python/client.py", addr)
 		script.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(root(t), "sdk", "python"))
-		checkReports(t, run(t, "", script), "grpcio-sync", "grpcio-aio")
+		checkReports(t, run(t, exchange(t), script), "grpcio-sync", "grpcio-aio")
 	}
 }

@@ -1,7 +1,8 @@
 // Observes, recalls and streams by connect-node in all three protocols, and
 // prints what the server answered: a JSON list with an object per protocol.
-// Usage: node client.mjs HOST:PORT
-import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
+// Usage: node client.mjs HOST:PORT < exchange.json
+import { readFileSync } from "node:fs";
+import { create, fromJson, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
@@ -17,14 +18,14 @@ import {
   type ObserveStreamRequest,
 } from "../../../gen/ts/engram/v1/memory_service_pb.js";
 import { RecallResponseSchema } from "../../../gen/ts/engram/v1/recall_pb.js";
-import { AckLevel } from "../../../gen/ts/engram/v1/session_pb.js";
+import { AckLevel, ObservationBatchSchema } from "../../../gen/ts/engram/v1/session_pb.js";
 
-const facts = [
-  { id: "ferry", content: "the ferry leaves at noon from the north pier" },
-  { id: "kettle", content: "the kettle is in the red box" },
-  { id: "weather", content: "rain is expected over the hills tonight" },
-];
-const question = "where is the red kettle?";
+/** What to send: JSON of the contract, on standard input. */
+const given = JSON.parse(readFileSync(0, "utf8"));
+const facts = fromJson(ObservationBatchSchema, given.Facts).observations;
+const batch = fromJson(ObservationBatchSchema, given.Batch);
+const question: string = given.Question;
+const last = BigInt(batch.observations.length);
 
 /** Frames are pushed in as the answers come, and leave as they are asked for. */
 class Outbox implements AsyncIterable<ObserveStreamRequest> {
@@ -74,15 +75,15 @@ async function speak(name: string, transport: Transport) {
   for await (const res of client.observeStream(outbox)) {
     frames.push(toJson(ObserveStreamResponseSchema, res));
     if (res.frame.case === "initAck") {
-      say({ case: "observations", value: { firstSequence: 1n, observations: facts } });
+      say({ case: "observations", value: batch });
     } else if (
       res.frame.case === "ack" &&
       res.frame.value.status === AckLevel.VISIBLE &&
-      res.frame.value.throughSequence === BigInt(facts.length) &&
+      res.frame.value.throughSequence === last &&
       streamRecalled === undefined
     ) {
       streamRecalled = await ask(`${space}-stream`);
-      say({ case: "close", value: { drain: true, lastSequence: BigInt(facts.length) } });
+      say({ case: "close", value: { drain: true, lastSequence: last } });
       outbox.end();
     }
   }

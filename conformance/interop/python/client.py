@@ -1,7 +1,8 @@
 """Observes, recalls and streams by grpcio, and prints what the server answered.
 
-Usage: client.py HOST:PORT, with sdk/python on the path. Prints a JSON list with
-an object for each style of grpcio: blocking and asyncio.
+Usage: client.py HOST:PORT, with sdk/python on the path, and what to send as JSON
+on standard input. Prints a JSON list with an object for each style of grpcio:
+blocking and asyncio.
 """
 
 from __future__ import annotations
@@ -16,19 +17,17 @@ from google.protobuf import json_format
 
 from engram_stream._gen.engram.v1 import memory_service_pb2 as memory
 from engram_stream._gen.engram.v1 import memory_service_pb2_grpc as rpc
-from engram_stream._gen.engram.v1 import observation_pb2, recall_pb2, session_pb2
+from engram_stream._gen.engram.v1 import recall_pb2, session_pb2
 
-FACTS = [
-    observation_pb2.Observation(id="ferry", content="the ferry leaves at noon from the north pier"),
-    observation_pb2.Observation(id="kettle", content="the kettle is in the red box"),
-    observation_pb2.Observation(id="weather", content="rain is expected over the hills tonight"),
-]
+GIVEN = json.load(sys.stdin)
+FACTS = json_format.ParseDict(GIVEN["Facts"], session_pb2.ObservationBatch()).observations
+LAST = len(GIVEN["Batch"]["observations"])
 TIMEOUT = 30  # seconds a call may take
 
 
 def question(space: str) -> recall_pb2.RecallRequest:
     """Return the question that every client asks."""
-    return recall_pb2.RecallRequest(space=space, text="where is the red kettle?")
+    return recall_pb2.RecallRequest(space=space, text=GIVEN["Question"])
 
 
 def init(space: str) -> memory.ObserveStreamRequest:
@@ -37,17 +36,15 @@ def init(space: str) -> memory.ObserveStreamRequest:
 
 
 BATCH = memory.ObserveStreamRequest(
-    observations=session_pb2.ObservationBatch(first_sequence=1, observations=FACTS)
+    observations=json_format.ParseDict(GIVEN["Batch"], session_pb2.ObservationBatch())
 )
-CLOSE = memory.ObserveStreamRequest(
-    close=session_pb2.SessionClose(drain=True, last_sequence=len(FACTS))
-)
+CLOSE = memory.ObserveStreamRequest(close=session_pb2.SessionClose(drain=True, last_sequence=LAST))
 
 
 def all_visible(frame: memory.ObserveStreamResponse) -> bool:
-    """Tell whether a frame acks every fact as visible."""
+    """Tell whether a frame acks the whole batch as visible."""
     ack = frame.ack
-    return ack.status == session_pb2.ACK_LEVEL_VISIBLE and ack.through_sequence == len(FACTS)
+    return ack.status == session_pb2.ACK_LEVEL_VISIBLE and ack.through_sequence == LAST
 
 
 def report(client, observed, recalled, frames, stream_recalled) -> dict:
