@@ -44,10 +44,17 @@ type endOfStream struct{}
 func (d *duplex) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	opened := make(chan *engine.Stream, 1)
+	// Without a buffer: either the writer takes the stream and closes it, or
+	// the reader keeps it and does.
+	opened := make(chan *engine.Stream)
 	d.h.readers.Add(1)
 	go func() {
 		defer d.h.readers.Done()
+		defer func() {
+			if p := recover(); p != nil { // the handler's own net does not reach here
+				cancel(d.h.panicked(ctx, p))
+			}
+		}()
 		if err := d.read(ctx, opened); err != nil {
 			cancel(err)
 		}
@@ -60,23 +67,12 @@ func (d *duplex) run(ctx context.Context) error {
 	case <-timeout.C:
 		return fault.New(fault.DeadlineExceeded, fault.ProtocolOrder, "no init came within %v", initTimeout)
 	case <-ctx.Done():
-		return d.ended(ctx, opened)
+		return context.Cause(ctx)
 	}
 	if err := d.send(initAck(d.stream.Welcome())); err != nil {
 		return err
 	}
 	return d.write(ctx)
-}
-
-// ended gives what the reader ended with, and closes a stream that it opened
-// too late.
-func (d *duplex) ended(ctx context.Context, opened chan *engine.Stream) error {
-	select {
-	case st := <-opened:
-		st.Close()
-	default:
-	}
-	return context.Cause(ctx)
 }
 
 // write sends what the session has to tell until it has no more.
@@ -143,7 +139,12 @@ func (d *duplex) read(ctx context.Context, opened chan<- *engine.Stream) error {
 	}
 	// The writer sets d.stream to the same before it uses it; the reader has
 	// its own copy.
-	opened <- st
+	select {
+	case opened <- st:
+	case <-ctx.Done(): // the writer has gone
+		st.Close()
+		return context.Cause(ctx)
+	}
 	r := reader{duplex: d, stream: st}
 	for {
 		f, err := d.receive()
@@ -214,7 +215,7 @@ func (r *reader) flow(f *v1.FlowControl) error {
 // halfClosed is a client that sends no more: what it sent is finished, told,
 // and then the stream ends. A drain ends it by itself.
 func (r *reader) halfClosed(ctx context.Context) error {
-	if r.closed && r.stream.Session().Info().State != session.Active {
+	if state := r.stream.Session().Info().State; r.closed && (state == session.Draining || state == session.Closed) {
 		return nil
 	}
 	r.h.readers.Add(1)

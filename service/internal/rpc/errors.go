@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
@@ -62,6 +64,13 @@ func Status(err error) *connect.Error {
 		out = withDetail(out, &errdetails.RetryInfo{RetryDelay: durationpb.New(f.RetryAfter)})
 	}
 	return out
+}
+
+// panicked logs a panic of a goroutine that a stream started and makes it an
+// error, so that it ends one stream or recall and not the server.
+func (h *Handlers) panicked(ctx context.Context, p any) error {
+	h.log.ErrorContext(ctx, "a stream's goroutine panicked", "panic", p, "stack", string(debug.Stack()))
+	return fault.Of(fmt.Errorf("serve a stream: panic: %v", p))
 }
 
 func hasInfo(e *connect.Error) bool {

@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"math"
+
 	"google.golang.org/protobuf/types/known/structpb"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
@@ -31,6 +33,9 @@ func filterOf(m *v1.Filter) (filter.Expr, error) {
 
 func clauseOf(m *v1.FilterClause) (filter.Clause, error) {
 	c := filter.Clause{Key: m.GetKey()}
+	if err := finiteClause(m); err != nil {
+		return c, err
+	}
 	switch t := m.GetTest().(type) {
 	case *v1.FilterClause_Equals:
 		c.Op, c.Values = filter.Equals, []any{t.Equals.AsInterface()}
@@ -45,6 +50,19 @@ func clauseOf(m *v1.FilterClause) (filter.Clause, error) {
 		return c, fault.New(fault.InvalidArgument, fault.InvalidFilter, "the clause on %q has no test", c.Key).In("filter")
 	}
 	return c, nil
+}
+
+// finiteClause fails for numbers that compare to nothing. They have to be found
+// here: structpb makes strings of them ("NaN", "Infinity"), which would match
+// such strings.
+func finiteClause(m *v1.FilterClause) error {
+	list := append([]*structpb.Value{m.GetEquals(), m.GetRange().GetMin(), m.GetRange().GetMax()}, m.GetIn().GetValues()...)
+	for _, v := range list {
+		if n := v.GetNumberValue(); math.IsNaN(n) || math.IsInf(n, 0) {
+			return fault.New(fault.InvalidArgument, fault.InvalidFilter, "the clause on %q has a number that is NaN or infinite; leave the end of a range out to have it open", m.GetKey()).In("filter")
+		}
+	}
+	return nil
 }
 
 func bound(v *structpb.Value, exclusive bool) *filter.Bound {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"math"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 	"github.com/engram-stream/engram/gen/go/engram/v1/engramv1connect"
@@ -85,11 +86,16 @@ func (r *reader) recall(ctx context.Context, m *v1.StreamRecall) error {
 	return nil
 }
 
-func (r *reader) answer(ctx context.Context, m *v1.StreamRecall, covered memory.Sequence) *v1.StreamRecallResults {
+func (r *reader) answer(ctx context.Context, m *v1.StreamRecall, covered memory.Sequence) (out *v1.StreamRecallResults) {
 	failed := func(err error) *v1.StreamRecallResults {
 		f := fault.Of(err)
 		return &v1.StreamRecallResults{Error: &v1.StreamRecallError{Code: uint32(codes[f.Code]), Reason: string(f.Reason), Message: f.Message}}
 	}
+	defer func() {
+		if p := recover(); p != nil { // a goroutine of its own: nobody above would catch it
+			out = failed(r.h.panicked(ctx, p))
+		}
+	}()
 	if m.Recall == nil {
 		return failed(fault.New(fault.InvalidArgument, fault.InvalidCue, "recall is not set").In("recall"))
 	}
@@ -120,7 +126,7 @@ func cueOf(r *v1.RecallRequest) (engine.Cue, error) {
 		if f != nil {
 			return c, f
 		}
-		if v == nil {
+		if len(v) == 0 {
 			return c, fault.New(fault.InvalidArgument, fault.InvalidCue, "embedding is empty").In("embedding")
 		}
 		c.Vector = v
@@ -128,6 +134,9 @@ func cueOf(r *v1.RecallRequest) (engine.Cue, error) {
 		c.Text = &cue.Text
 	case *v1.RecallRequest_ObservationId:
 		c.Example = memory.ObservationID(cue.ObservationId)
+	}
+	if c.MinSimilarity != nil && math.IsNaN(float64(*c.MinSimilarity)) {
+		return c, fault.New(fault.InvalidArgument, fault.InvalidField, "min_similarity is NaN, which nothing compares to").In("min_similarity")
 	}
 	var err error
 	if c.Filter, err = filterOf(r.Filter); err != nil {
