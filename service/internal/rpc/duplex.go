@@ -173,6 +173,7 @@ type reader struct {
 	*duplex
 	stream *engine.Stream
 	closed bool
+	last   memory.Sequence // announced by a close with drain
 }
 
 func (r *reader) take(ctx context.Context, f received) error {
@@ -189,7 +190,8 @@ func (r *reader) take(ctx context.Context, f received) error {
 	case f.close != nil:
 		r.closed = true
 		if f.close.Drain {
-			return r.stream.Drain(memory.Sequence(f.close.LastSequence))
+			r.last = memory.Sequence(f.close.LastSequence)
+			return r.stream.Drain(r.last)
 		}
 		return r.halfClosed(ctx)
 	case f.recall != nil:
@@ -215,7 +217,12 @@ func (r *reader) flow(f *v1.FlowControl) error {
 // halfClosed is a client that sends no more: what it sent is finished, told,
 // and then the stream ends. A drain ends it by itself.
 func (r *reader) halfClosed(ctx context.Context) error {
-	if state := r.stream.Session().Info().State; r.closed && (state == session.Draining || state == session.Closed) {
+	at := r.stream.Session().Info()
+	if r.closed && at.State == session.Draining && at.Next <= r.last {
+		return fault.New(fault.Aborted, fault.SequenceGap,
+			"the stream ended before number %d, and last_sequence is %d; resume the session and send the rest", at.Next, r.last).In("last_sequence")
+	}
+	if r.closed && (at.State == session.Draining || at.State == session.Closed) {
 		return nil
 	}
 	r.h.readers.Add(1)

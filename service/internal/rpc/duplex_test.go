@@ -127,6 +127,33 @@ func TestCloseEndsThePaused(t *testing.T) {
 	}
 }
 
+// TestDrainThatCannotEnd: a client that announces more than it sends and then
+// stops sending is told so, instead of waiting for ever.
+func TestDrainThatCannotEnd(t *testing.T) {
+	h := handlers(t)
+	frames := []received{
+		{init: &v1.SessionInit{Space: "garden"}},
+		{observations: &v1.ObservationBatch{FirstSequence: 1, Observations: []*v1.Observation{{Content: "a pear"}}}},
+		{close: &v1.SessionClose{Drain: true, LastSequence: 3}},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // only if it hangs
+	defer cancel()
+	d := &duplex{
+		h: h,
+		receive: func() (f received, err error) {
+			if len(frames) == 0 {
+				return f, io.EOF
+			}
+			f, frames = frames[0], frames[1:]
+			return f, nil
+		},
+		send: func(any) error { return nil },
+	}
+	if info, _ := details(t, Status(d.run(ctx))); info.Reason != "SEQUENCE_GAP" {
+		t.Errorf("reason %s", info.Reason)
+	}
+}
+
 // TestPanicsOfStreams: a panic in a goroutine of a stream ends the stream, and
 // one in a recall ends the recall; neither ends the server.
 func TestPanicsOfStreams(t *testing.T) {

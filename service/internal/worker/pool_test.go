@@ -157,6 +157,25 @@ func TestExclusive(t *testing.T) {
 	})
 }
 
+// TestIdleSpacesLeaveNothing: neither a signal without items nor an exclusive
+// call on a space that has none leaves a trace of it.
+func TestIdleSpacesLeaveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		p := start(t, Config{Workers: 2}, r)
+		p.Notify("nothing-there")
+		ran := false
+		if err := p.Exclusive(t.Context(), "idle", func() error { ran = true; return nil }); err != nil || !ran {
+			t.Errorf("on an idle space: %v, ran %v", err, ran)
+		}
+		synctest.Wait()
+		if len(p.leases) != 0 || p.waiting != 0 || len(r.batches) != 0 {
+			t.Errorf("%d leases, %d waiting, %d batches for spaces without items", len(p.leases), p.waiting, len(r.batches))
+		}
+		drain(t, p)
+	})
+}
+
 func TestExclusiveKeepsBatchesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
