@@ -134,3 +134,19 @@ func TestClosedAccountGivesWayToTheLine(t *testing.T) {
 		t.Errorf("served %v, want the first in line first", order)
 	}
 }
+
+// TestOneCreditUnderPressure: a session whose least window is left at zero
+// still gets a credit while the level is critical, or it would wait for ever.
+func TestOneCreditUnderPressure(t *testing.T) {
+	m := monitor(100, 1<<20, Config{})
+	if _, f := m.AdmitCall(memory.LaneNormal, 88, 88); f != nil {
+		t.Fatal(f)
+	}
+	if got := m.State(memory.LaneNormal).Level; got != Critical {
+		t.Fatalf("the level is %v, want critical", got)
+	}
+	a := m.Open(memory.LaneNormal, Window{MaxItems: 10, MaxBytes: 1 << 20}, 1, ignore)
+	if got := a.unspent(); got != 1 {
+		t.Errorf("granted %d, want 1", got)
+	}
+}
