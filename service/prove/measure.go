@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -139,26 +138,60 @@ func recalling(r *report, s *server, quick bool) error {
 		return err
 	}
 	show("at rest, exact", d)
-	var stop atomic.Bool
-	done := make(chan error, 1)
-	sent, before := 0, sess.Stats().Durable
+	for _, rate := range []int{10_000, 20_000} {
+		if d, err = beside(ctx, c, sess, data, cues, rate, quick); err != nil {
+			return err
+		}
+		sp, err := c.GetSpace(ctx, "rest")
+		if err != nil {
+			return err
+		}
+		show(fmt.Sprintf("100 a second, beside a stream of %d/s into the same space (%d rows at the end, %d of them scanned)", rate, sp.Observations, sp.Unindexed), d)
+		if err := sess.Flush(ctx); err != nil { // the next row starts with all in the graph
+			return err
+		}
+	}
+	r.linef("\nThe waiting time of a recall that was due while another was under way counts.")
+	return nil
+}
+
+// beside streams at a rate for a while and asks a hundred times a second,
+// whether or not the answer before has come: an open loop.
+func beside(ctx context.Context, c *engram.Client, sess *engram.Session, data, cues [][]float32, rate int, quick bool) ([]time.Duration, error) {
+	span := 10 * time.Second
+	if quick {
+		span = time.Second
+	}
 	began := time.Now()
+	sent := make(chan error, 1)
 	go func() {
-		for !stop.Load() {
-			if _, err := sess.Observe(ctx, engram.Observation{Vector: data[sent%len(data)]}); err != nil {
-				done <- err
+		for i := 0; time.Since(began) < span; i++ {
+			if wait := time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))); wait > time.Millisecond {
+				time.Sleep(wait)
+			}
+			if _, err := sess.Observe(ctx, engram.Observation{Vector: data[i%len(data)]}); err != nil {
+				sent <- err
 				return
 			}
-			sent++
 		}
-		done <- nil
+		sent <- nil
 	}()
-	d, err = ask()
-	rate := float64(sess.Stats().Durable-before) / time.Since(began).Seconds()
-	stop.Store(true)
-	if err = errors.Join(err, <-done); err != nil {
-		return err
+	const every = 10 * time.Millisecond
+	took := make([]time.Duration, int(span/every))
+	answers := make(chan error, len(took))
+	for i := range took {
+		due := began.Add(time.Duration(i) * every)
+		time.Sleep(time.Until(due))
+		go func() {
+			_, err := c.Recall(ctx, "rest", engram.ByVector(cues[i%len(cues)]))
+			took[i] = time.Since(due)
+			answers <- err
+		}()
 	}
-	show(fmt.Sprintf("beside a stream into the same space, %.0f observations/s made durable meanwhile", rate), d)
-	return nil
+	errs := []error{<-sent}
+	for range took {
+		errs = append(errs, <-answers)
+	}
+	slices.Sort(took)
+	return took, errors.Join(errs...)
 }
