@@ -86,6 +86,9 @@ func (s *Session) introduce(ctx context.Context) (duplex, error) {
 	}
 	s.maxBatch = s.batch
 	s.raise(Durable, ack.DurableSequence)
+	if ack.NextSequence-1 < s.sent {
+		s.rewinds++
+	}
 	s.sent = ack.NextSequence - 1
 	s.unacked = 0
 	for seq := s.window.first; seq <= s.sent && seq < s.window.next(); seq++ {

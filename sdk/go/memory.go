@@ -2,6 +2,7 @@ package engram
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
@@ -22,7 +23,7 @@ func (c *Client) OpenMemory(ctx context.Context, space string, opts ...SessionOp
 	return &Memory{s}, nil
 }
 
-// Recall finds what is near a cue, among everything the session has sent
+// Recall finds what is near a cue, among everything the session has observed
 // before and what else the space holds. Observations that are still waiting to
 // be sent are sent first.
 func (m *Memory) Recall(ctx context.Context, cue Cue, opts ...RecallOption) (*Recall, error) {
@@ -30,29 +31,78 @@ func (m *Memory) Recall(ctx context.Context, cue Cue, opts ...RecallOption) (*Re
 	if err != nil {
 		return nil, err
 	}
-	if err := m.sendRest(ctx); err != nil {
+	last, rewinds, err := m.sendRest(ctx)
+	if err != nil {
 		return nil, err
 	}
+	a := m.ask(ctx, r)
+	if !m.missed(a, r, last, rewinds) {
+		return a.recall, a.err
+	}
+	// The recall came to the server before an observation that had to be sent
+	// again. Once that is visible, any answer holds it.
+	if err := m.awaitVisible(ctx, last); err != nil {
+		return nil, err
+	}
+	a = m.ask(ctx, r)
+	return a.recall, a.err
+}
+
+// ask sends a recall and waits for its answer.
+func (m *Memory) ask(ctx context.Context, r *v1.RecallRequest) recallAnswer {
 	wait := m.recalls.ask(r)
 	m.nudge()
 	select {
 	case a := <-wait.answer:
-		return a.recall, a.err
+		return a
 	case <-ctx.Done():
 		m.recalls.forget(wait.id)
-		return nil, ctx.Err()
+		return recallAnswer{err: ctx.Err()}
 	}
 }
 
-// sendRest waits until everything observed so far has been sent.
-func (m *Memory) sendRest(ctx context.Context) error {
+// missed reports whether an answer may lack what was observed before it was
+// asked for, through number last: something was refused meanwhile, or the
+// server says that it does not cover it. It says nothing of that to a recall
+// that chose its own consistency.
+func (m *Memory) missed(a recallAnswer, r *v1.RecallRequest, last, rewinds uint64) bool {
+	switch {
+	case a.err == nil && r.Consistency == nil:
+		return a.covered < last
+	case a.err == nil || IsNotFound(a.err): // the space may come with what was refused
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.rewinds != rewinds
+	}
+	return false
+}
+
+// sendRest waits until everything observed so far has been sent, and gives the
+// last number and how often the session has gone back.
+func (m *Memory) sendRest(ctx context.Context) (last, rewinds uint64, err error) {
 	s := m.Session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := s.window.next() - 1
+	last = s.window.next() - 1
 	s.urgent = max(s.urgent, last)
 	s.nudge()
 	for s.acked[Durable] < last && s.sent < last {
+		if s.err != nil {
+			return last, 0, s.err
+		}
+		if err := s.waitLocked(ctx); err != nil {
+			return last, 0, err
+		}
+	}
+	return last, s.rewinds, s.err
+}
+
+// awaitVisible waits until everything through a number can be recalled.
+func (m *Memory) awaitVisible(ctx context.Context, last uint64) error {
+	s := m.Session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.acked[Visible] < last {
 		if s.err != nil {
 			return s.err
 		}
@@ -73,8 +123,9 @@ type recalls struct {
 }
 
 type recallAnswer struct {
-	recall *Recall
-	err    error
+	recall  *Recall
+	covered uint64 // everything through this number was visible to it
+	err     error
 }
 
 type pendingRecall struct {
@@ -122,7 +173,7 @@ func (r *recalls) answer(m *v1.StreamRecallResults) {
 	if m.More && m.Error == nil {
 		return
 	}
-	a := recallAnswer{recall: recallOf(p.parts, m.Snapshot, m.Stats)}
+	a := recallAnswer{recall: recallOf(p.parts, m.Snapshot, m.Stats), covered: m.CoveredSequence}
 	if e := m.Error; e != nil {
 		a = recallAnswer{err: &Error{Code: codeName(e.Code), Reason: e.Reason, Message: e.Message}}
 	}
@@ -147,10 +198,12 @@ func (r *recalls) cut() {
 	}
 }
 
+// forget drops a recall that nobody waits for any more, unsent if it still is.
 func (r *recalls) forget(id uint64) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.waiting, id)
-	r.mu.Unlock()
+	r.queue = slices.DeleteFunc(r.queue, func(q *v1.StreamRecall) bool { return q.RequestId == id })
 }
 
 // fail ends all recalls under way, and those to come if err is final for the

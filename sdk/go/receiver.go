@@ -162,6 +162,7 @@ func (s *Session) refused(r *v1.Refusal) {
 		}
 		s.unacked = max(0, s.unacked)
 		s.sent = r.ExpectedSequence - 1
+		s.rewinds++
 	}
 	s.grant(r.Credits)
 	if d := r.RetryAfter.AsDuration(); d > 0 {

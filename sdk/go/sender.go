@@ -79,6 +79,9 @@ func (s *Session) nextFrame(closing *bool) (*v1.MemoryStreamRequest, time.Durati
 	s.lingering = 0
 	s.sent += uint64(len(batch))
 	s.unacked += size
+	if s.recalls != nil {
+		s.announce() // a recall waits until what it has to see is under way
+	}
 	if s.sent > s.everSent {
 		fresh := min(uint64(len(batch)), s.sent-s.everSent)
 		s.stats.Sent += fresh

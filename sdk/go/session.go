@@ -30,7 +30,8 @@ type Session struct {
 	window   window
 	sent     uint64 // the last number sent on this stream
 	everSent uint64
-	unacked  int64 // bytes of what is sent and not durable
+	rewinds  uint64 // how often sent went back
+	unacked  int64  // bytes of what is sent and not durable
 	credits  *v1.Credits
 	acked    [Indexed + 1]uint64
 	gen      uint64
@@ -75,6 +76,9 @@ func (c *Client) openSession(ctx context.Context, space string, r *recalls, opts
 	}
 	for _, f := range opts {
 		f(&s.opts)
+	}
+	if l := s.opts.flushLevel; l < Accepted || l > Indexed {
+		return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "FlushTo", Message: fmt.Sprintf("FlushTo is %d, which is no level", l)}
 	}
 	s.id = s.opts.resume
 	// The stream lives on when ctx, the caller's for opening, has ended; values
