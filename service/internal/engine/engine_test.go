@@ -379,3 +379,29 @@ func TestLateItemsDoNotReachTheNextSpaceOfTheName(t *testing.T) {
 	}
 	c.st.Close()
 }
+
+func TestIndexedIsToldAfterARestartToo(t *testing.T) {
+	fs := vfs.NewMem(1)
+	graph := func(o *Options) { o.Space.IndexThreshold = -1 }
+	e := start(t, fs, graph)
+	c := attach(t, e, OpenStream{Space: "notes", Lane: memory.LaneNormal})
+	id := c.st.Welcome().ID
+	if err := c.st.Observe(t.Context(), 1, []Incoming{vec(1, 0), vec(0, 1), vec(1, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	c.acked(memory.AckVisible, 3)
+	c.st.Close()
+	closeEngine(t, e)
+
+	e = start(t, fs, graph)
+	defer closeEngine(t, e)
+	c = attach(t, e, OpenStream{Space: "notes", Session: id, Levels: []memory.AckLevel{memory.AckIndexed}})
+	defer c.st.Close()
+	if g := c.acked(memory.AckIndexed, 3); g != 3 {
+		t.Fatalf("indexed at generation %d, want 3", g)
+	}
+	r, err := e.Recall(t.Context(), Cue{Space: "notes", Vector: []float32{1, 0}})
+	if err != nil || len(r.Hits) != 3 || !r.Hits[0].InGraph || r.Scanned != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+}

@@ -38,6 +38,18 @@ func sizeOf(in []Incoming) (n int64) {
 	return n
 }
 
+// together puts items that no session orders into one lane, the highest that
+// any of them asks for: a call is told of its items in their order.
+func together(items []*queue.Item) {
+	lane := items[0].Lane
+	for _, it := range items {
+		lane = min(lane, it.Lane)
+	}
+	for _, it := range items {
+		it.Lane = lane
+	}
+}
+
 // itemsOf makes the queue's items of a batch whose numbers start at seq. Those
 // that have a rejection, sorted by number, travel without their observation.
 func itemsOf(id memory.SpaceID, sess memory.SessionID, inc memory.Incarnation, lane memory.Lane, owner *delivery,

@@ -184,6 +184,9 @@ func (e *Engine) submit(ctx context.Context, sl *slot, b Batch, id memory.Sessio
 		lane = sess.Lane()
 	}
 	items := itemsOf(b.Space, id, inc, lane, &delivery{slot: sl, session: sess, call: c}, b.In, seq, rejected)
+	if sess == nil {
+		together(items)
+	}
 	for _, it := range items {
 		it.Place = b.Lane
 	}

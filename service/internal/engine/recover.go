@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sort"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/journal"
@@ -66,7 +67,9 @@ func (e *Engine) recover(ctx context.Context) error {
 		return err
 	}
 	e.rec.Replayed(uint64(total), uint64(total))
-	e.sessions.Restore(r.marks())
+	marks := r.marks()
+	e.sessions.Restore(marks)
+	e.awaitIndex(marks)
 	if r.frames > 0 {
 		e.opts.Log.Info("journal replayed", "frames", r.frames, "bytes", uint64(total), "spaces", e.registry.count(), "took", time.Since(began).Round(time.Millisecond))
 	}
@@ -143,6 +146,24 @@ func (r *recovery) marks() []session.Marks {
 		}
 	}
 	return out
+}
+
+// awaitIndex lets sessions whose rows are not in the graph yet, since it is
+// built anew, hear of it when they are.
+func (e *Engine) awaitIndex(marks []session.Marks) {
+	sort.Slice(marks, func(i, j int) bool { return marks[i].Generation < marks[j].Generation })
+	for i := range marks {
+		m := &marks[i]
+		if m.Closed || m.Indexed == m.Durable {
+			continue
+		}
+		s, err := e.sessions.Lookup(m.ID)
+		sl := e.registry.lookup(m.Space)
+		if err != nil || sl == nil {
+			continue // forgotten meanwhile
+		}
+		sl.awaiting.add(&delivery{slot: sl, session: s}, m.Durable, m.Generation, nil)
+	}
 }
 
 // sessionsForgotten drops the marks of sessions whose retention is over.
