@@ -105,11 +105,13 @@ func (s *Space) Publish(b *Batch) memory.Generation {
 		if old, ok := s.ids[b.rows[i].id]; ok {
 			v.death(old).CompareAndSwap(0, uint64(b.rows[i].gen))
 			s.live.Add(-1)
+			s.replaced[b.rows[i].id] = append(s.replaced[b.rows[i].id], old)
 		}
 		s.ids[b.rows[i].id] = row
 		s.live.Add(1)
 	}
-	if b.applied == len(b.rows) {
+	if b.applied == len(b.rows) && !b.marked {
+		b.marked = true // Publish comes again for entries that make no row
 		for i := range b.runs {
 			s.advanceMark(&b.runs[i], b)
 		}

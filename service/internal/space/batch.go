@@ -37,6 +37,7 @@ type Batch struct {
 	first   int   // table row of rows[0]
 	applied int   // rows filled
 	shown   int   // rows published
+	marked  bool  // the session marks have advanced
 	commit  int64
 	runs    []journal.Run
 }

@@ -99,6 +99,12 @@ func (s *Space) applyGone(gens []memory.Generation, g memory.Generation, at int6
 		if held, ok := s.ids[id]; ok && held == row {
 			delete(s.ids, id)
 			s.live.Add(-1)
+			// What it had replaced would still be seen at earlier generations.
+			for _, old := range s.replaced[id] {
+				v.death(old).Store(gone)
+				s.bytes.Add(-int64(len(v.record(old))))
+			}
+			delete(s.replaced, id)
 		}
 		delete(s.quarantined, row)
 		s.bytes.Add(-int64(len(v.record(row))))

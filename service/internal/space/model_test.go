@@ -85,8 +85,9 @@ func TestSpaceAgainstModel(t *testing.T) {
 				}
 				hit := false
 				for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-					if r := m.holder(string(id)); r != nil {
-						r.died, hit = gone, true
+					if m.holder(string(id)) != nil {
+						hit = true
+						m.forget(string(id))
 					}
 				}
 				if hit {
@@ -128,6 +129,15 @@ func TestSpaceAgainstModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// forget takes all versions of an id.
+func (m *model) forget(id string) {
+	for i := range m.rows {
+		if m.rows[i].id == id {
+			m.rows[i].died = gone
+		}
+	}
 }
 
 func (m *model) observe(o *memory.Observation, v []float32) {

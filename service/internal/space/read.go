@@ -2,6 +2,7 @@ package space
 
 import (
 	"fmt"
+	"sort"
 
 	"github.com/engram-stream/engram/service/internal/filter"
 	"github.com/engram-stream/engram/service/internal/memory"
@@ -15,11 +16,21 @@ type Stored struct {
 	Quarantine  string // why it is kept from recall; empty if it is not
 }
 
-func (s *Space) rowOf(id memory.ObservationID) (uint32, bool) {
+// rowOf finds the row an id stands for in the snapshot. The table of ids may be
+// ahead of it: an id that was replaced since stands for its earlier row.
+func (s *Space) rowOf(sn *Snapshot, id memory.ObservationID) (uint32, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	row, ok := s.ids[id]
-	return row, ok
+	if !ok || int(row) < sn.rows {
+		return row, ok
+	}
+	earlier := s.replaced[id]
+	n := sort.Search(len(earlier), func(i int) bool { return int(earlier[i]) >= sn.rows })
+	if n == 0 {
+		return 0, false
+	}
+	return earlier[n-1], true
 }
 
 // observation reads a row back.
@@ -48,8 +59,8 @@ func (s *Space) stored(sn *Snapshot, row uint32) (Stored, error) {
 func (s *Space) Get(ids []memory.ObservationID) (found []Stored, missing []memory.ObservationID, sn *Snapshot, err error) {
 	sn = s.Current()
 	for _, id := range ids {
-		row, ok := s.rowOf(id)
-		if !ok || int(row) >= sn.rows {
+		row, ok := s.rowOf(sn, id)
+		if !ok {
 			missing = append(missing, id)
 			continue
 		}
@@ -89,8 +100,8 @@ func (s *Space) Page(sn *Snapshot, since memory.Generation, pred *filter.Predica
 // example.
 func (s *Space) VectorOf(id memory.ObservationID) ([]float32, bool) {
 	sn := s.Current()
-	row, ok := s.rowOf(id)
-	if !ok || int(row) >= sn.rows {
+	row, ok := s.rowOf(sn, id)
+	if !ok {
 		return nil, false
 	}
 	return append([]float32(nil), sn.view.vec(row, sn.dim)...), true

@@ -95,7 +95,7 @@ func (s *Space) Recall(snap *Snapshot, q *Question) (*Answer, error) {
 	}
 	defer s.scratch.Put(r.scratch)
 	if q.Exclude != "" {
-		if row, ok := s.rowOf(q.Exclude); ok {
+		if row, ok := s.rowOf(snap, q.Exclude); ok {
 			r.skip = row
 		}
 	}

@@ -25,6 +25,7 @@ type Space struct {
 	mu          sync.RWMutex
 	settings    Settings
 	ids         map[memory.ObservationID]uint32
+	replaced    map[memory.ObservationID][]uint32 // rows that ids stood for before they were replaced, rising
 	marks       map[memory.SessionID]Mark
 	quarantined map[uint32]string
 
@@ -65,6 +66,7 @@ func New(set Settings, c clock.Clock) *Space {
 		id: set.ID, incarnation: set.Incarnation, clock: c, settings: set,
 		deleted:     make(chan struct{}),
 		ids:         map[memory.ObservationID]uint32{},
+		replaced:    map[memory.ObservationID][]uint32{},
 		marks:       map[memory.SessionID]Mark{},
 		quarantined: map[uint32]string{},
 		index:       filter.NewIndex(),

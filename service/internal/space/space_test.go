@@ -67,6 +67,53 @@ func TestForgetIsForEveryGeneration(t *testing.T) {
 	}
 }
 
+func TestForgetTakesWhatWasReplacedToo(t *testing.T) {
+	w := newWorld(Settings{Dimension: 2})
+	w.observe(obs("a", 1, 0), obs("b", 0, 1))
+	w.observe(replacing(obs("a", -1, 0)))
+	w.forget("a")
+	for _, x := range []*world{w, w.replayed(t)} {
+		old, err := x.Pin(context.Background(), Consistency{Mode: At, Generation: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustEqual(t, "at generation 2", names(x.ask(t, old, 10, 1, 0)), []string{"b"})
+		mustEqual(t, "live", x.Stats().Live, 1)
+	}
+}
+
+func TestAnIDIsThereWhileItIsReplaced(t *testing.T) {
+	w := newWorld(Settings{Dimension: 2})
+	w.observe(obs("a", 1, 0), obs("b", 0, 1))
+	before := w.Current()
+	w.observe(replacing(obs("a", -1, 0)))
+	row, ok := w.rowOf(before, "a")
+	if !ok || row != 0 {
+		t.Errorf("in the snapshot before: row %d, %v", row, ok)
+	}
+	if row, ok = w.rowOf(w.Current(), "a"); !ok || row != 2 {
+		t.Errorf("now: row %d, %v", row, ok)
+	}
+	mustEqual(t, "like a, before it was replaced", names(w.question(t, before, &Question{Vector: []float32{1, 0}, Limit: 10, Exclude: "a"})), []string{"b"})
+}
+
+func TestMarksAdvanceOncePerBatch(t *testing.T) {
+	w := newWorld(Settings{Dimension: 2})
+	bad := &memory.Rejection{Sequence: 2, Reason: "INVALID_ID"}
+	b := w.Prepare([]memory.Entry{
+		{Session: "one", Incarnation: 1, Sequence: 1, Observation: obs("a", 1, 0)},
+		{Session: "one", Incarnation: 1, Sequence: 2, Rejection: bad},
+	}, nil)
+	w.Begin(b)
+	w.Apply(b, 1)
+	w.Publish(b)
+	w.Publish(b) // entry by entry, after a panic
+	m := w.Marks()[0]
+	if m.Rejected != 1 || len(m.Rejections) != 1 || m.Durable != 2 {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestSessionMarks(t *testing.T) {
 	w := newWorld(Settings{Dimension: 2})
 	e := func(seq memory.Sequence, o *memory.Observation, r *memory.Rejection) memory.Entry {
