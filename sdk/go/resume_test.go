@@ -184,8 +184,8 @@ func TestOpeningIsCancelled(t *testing.T) {
 	}
 }
 
-// Acks that come twice, late or of unknown levels move nothing backwards, and
-// the callbacks hear of what comes in the order in which it came.
+// Acks and grants that come twice, late or of unknown levels move nothing
+// backwards, and the callbacks hear of what comes in the order in which it came.
 func TestAcksAndStatusAreTold(t *testing.T) {
 	m := newModel(t, func(s *stream) error {
 		if err := s.welcome(&v1.Credits{ThroughSequence: 3, Bytes: 1 << 40}); err != nil {
@@ -198,34 +198,52 @@ func TestAcksAndStatusAreTold(t *testing.T) {
 		if _, err := s.keep(f.GetObservations()); err != nil {
 			return err
 		}
-		return errors.Join(
-			s.ack(3, nil, durable), s.ack(1, &v1.Credits{ThroughSequence: 1}, durable), s.ack(3, nil, 77), s.ack(3, nil, visible, visible),
+		err = errors.Join(
+			s.ack(3, roomy, durable), s.ack(1, &v1.Credits{ThroughSequence: 1}, durable), s.ack(3, nil, 77), s.ack(3, nil, visible), s.ack(1, nil, visible),
 			s.send(&v1.MemoryStreamResponse{Frame: &v1.MemoryStreamResponse_Status{Status: &v1.SessionStatus{
 				State: v1.SessionState_SESSION_STATE_BACKPRESSURE, Cause: "queue_items", Pressure: 0.75, QueueDepth: 3, QueueCapacity: 4,
-			}}}),
-			s.serve())
+			}}}))
+		if err != nil {
+			return err
+		}
+		// Nothing more is said until the client goes on, on the grant it has.
+		if f, err = s.receive(); err != nil {
+			return err
+		}
+		through, err := s.keep(f.GetObservations())
+		return errors.Join(err, s.ack(through, nil, durable, visible), s.serve())
 	})
 	type ack struct {
 		level   engram.Level
 		through uint64
 	}
 	var acks []ack
-	var states []engram.Status
-	s, ctx := open(t, m, engram.WithBatching(3, 1<<20, time.Minute),
+	states := make(chan engram.Status, 1)
+	s, ctx := open(t, m, engram.WithBatching(3, 1<<20, time.Millisecond),
 		engram.OnAck(func(l engram.Level, through, _ uint64) { acks = append(acks, ack{l, through}) }),
-		engram.OnStatus(func(st engram.Status) { states = append(states, st) }))
+		engram.OnStatus(func(st engram.Status) { states <- st }))
 	observe(t, ctx, s, 1, 3)
-	if _, err := s.Close(ctx); err != nil {
-		t.Fatal(err)
+	if st := <-states; st.State != "BACKPRESSURE" || st.Pressure != 0.75 || st.QueueCapacity != 4 {
+		t.Fatalf("%+v", st)
 	}
-	want := []ack{{engram.Durable, 3}, {engram.Durable, 1}, {77, 3}, {engram.Visible, 3}, {engram.Visible, 3}}
-	if len(acks) < 5 || !slices.Equal(acks[:5], want) {
+	want := []ack{{engram.Durable, 3}, {engram.Durable, 1}, {77, 3}, {engram.Visible, 3}, {engram.Visible, 1}}
+	if !slices.Equal(acks, want) {
 		t.Fatalf("acks %v, want %v", acks, want)
-	}
-	if len(states) != 1 || states[0].State != "BACKPRESSURE" || states[0].Pressure != 0.75 || states[0].QueueCapacity != 4 {
-		t.Fatalf("%+v", states)
 	}
 	if s.Stats().Durable != 3 || s.Generation() != 3 {
 		t.Fatalf("%+v at generation %d", s.Stats(), s.Generation())
 	}
+	short, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.Flush(short); err != nil {
+		t.Fatalf("what is visible stays so: %v", err)
+	}
+	observe(t, ctx, s, 4, 6)
+	if err := s.Flush(short); err != nil {
+		t.Fatalf("what is granted stays so: %v", err)
+	}
+	if _, err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	m.want(t, 6)
 }
