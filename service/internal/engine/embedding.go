@@ -75,9 +75,14 @@ func (e *Engine) embedAll(ctx context.Context, sp *space.Space, in []Incoming, s
 	return rejected, nil
 }
 
-// embedCue embeds the text of a recall.
+// embedCue embeds the text of a recall. In a space that has no observation yet,
+// and so no embedder, any will do: nothing is compared with it.
 func (e *Engine) embedCue(ctx context.Context, sp *space.Space, text string) ([]float32, error) {
-	emb, ok := e.embedderOf(sp.Settings())
+	set := sp.Settings()
+	emb, ok := e.embedderOf(set)
+	if set.Dimension == 0 && set.Embedder.Kind == "" && e.defaultEmbedder() != nil {
+		emb, ok = e.defaultEmbedder(), true // none is chosen before the first observation
+	}
 	if !ok {
 		return nil, fault.New(fault.InvalidArgument, fault.NoEmbedder,
 			"the cue is a text, and space %q has no embedder; send an embedding", sp.ID()).In("text")

@@ -41,6 +41,7 @@ type Engine struct {
 	pool      *worker.Pool
 	indexer   *indexer
 	audience  *audience
+	feeding   feeding
 	embedders map[string]embed.Embedder
 
 	state     atomic.Int32
@@ -66,7 +67,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	o = o.withDefaults()
 	e := &Engine{
 		opts: o, registry: newRegistry(), queue: queue.New(o.Queue), sessions: session.NewManager(o.Session),
-		indexer: newIndexer(), audience: newAudience(o.Recorder), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
+		indexer: newIndexer(), audience: newAudience(o.Recorder), feeding: newFeeding(), embedders: map[string]embed.Embedder{}, started: o.Clock.Now(),
 	}
 	e.stopping, e.stop = context.WithCancel(context.Background())
 	e.leaving, e.leave = context.WithCancel(e.stopping)

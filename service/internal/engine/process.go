@@ -84,10 +84,10 @@ func (p processor) Quarantine(_ context.Context, id memory.SpaceID, it *queue.It
 		p.Abandon(id, []*queue.Item{it}, spaceDeleted(id))
 		return nil
 	}
-	p.rec.Quarantined(string(id))
 	if !it.Progress.Journaled {
-		return p.carry(sl, []*queue.Item{it}, func(int) string { return reason })
+		return p.quarantineFresh(sl, it, reason)
 	}
+	p.rec.Quarantined(string(id))
 	pb := sl.pending
 	i := pb.indexOf(it)
 	if pb.batch.HasRow(i) {
@@ -98,6 +98,35 @@ func (p processor) Quarantine(_ context.Context, id memory.SpaceID, it *queue.It
 		tellQuarantined(it, &pb.batch.Outcomes[i], reason)
 	}
 	return p.show(sl, pb, i+1)
+}
+
+// quarantineFresh quarantines an item that never came as far as the journal. If
+// it cannot even be encoded, it is rejected: one observation must not bring the
+// writing of all the others to an end.
+func (p processor) quarantineFresh(sl *slot, it *queue.Item, reason string) (err error) {
+	one := []*queue.Item{it}
+	defer func() {
+		cause := recover()
+		switch {
+		case cause == nil:
+			p.rec.Quarantined(string(it.Space))
+			return
+		case it.Progress.Journaled:
+			panic(cause) // its outcome is on disk already: nothing to turn away
+		}
+		p.opts.Log.Error("an observation cannot be kept", "space", it.Space, "session", it.Session, "sequence", it.Sequence, "panic", cause)
+		r := &memory.Rejection{Sequence: it.Sequence, Reason: string(fault.Bug), Message: "the observation cannot be kept: an internal error occurred; the server's log has the cause"}
+		if o := it.Observation; o != nil && o.ID.Valid() {
+			r.ObservationID = o.ID
+		}
+		if d := ownerOf(it); d.session != nil {
+			d.session.Reject(*r)
+		}
+		p.rec.Rejected(string(it.Space), r.Reason, 1)
+		it.Observation, it.Rejection = nil, r
+		err = p.carry(sl, one, nil)
+	}()
+	return p.carry(sl, one, func(int) string { return reason })
 }
 
 // Abandon tells the owners that nothing will become of their items: the

@@ -54,7 +54,7 @@ func (e *Engine) Open(ctx context.Context, o OpenStream) (*Stream, error) {
 	st := &Stream{engine: e, slot: sl, att: att, resumed: o.Session != ""}
 	st.account = e.monitor.Open(sess.Lane(), e.window(), att.Standing().Next, sess.SetCredits)
 	st.owner = &delivery{slot: sl, session: sess, account: st.account}
-	sess.Regrant(st.account.Credits())
+	e.feeding.begin(st)
 	e.welcome(sess)
 	return st, nil
 }
@@ -177,6 +177,13 @@ func (st *Stream) admit(in []Incoming, seq memory.Sequence) ([]Incoming, *fault.
 			return part, f
 		}
 	}
+	// As many as there is room for: the same batch sent again and again would
+	// else never get in, when it alone is more than the bytes granted.
+	for n := len(in) / 2; n > 0; n /= 2 {
+		if part := in[:n]; st.account.Admit(seq, n, sizeOf(part)) == nil {
+			return part, f
+		}
+	}
 	return nil, f
 }
 
@@ -241,6 +248,7 @@ func (st *Stream) BufferStatus(frames int) { st.att.BufferStatus(frames) }
 // Close detaches the stream. The session can be resumed.
 func (st *Stream) Close() {
 	st.engine.audience.remove(st.att.Session())
+	st.engine.feeding.end(st)
 	st.att.Detach()
 	st.account.Close()
 }
