@@ -3,7 +3,9 @@ package engram
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -76,8 +78,15 @@ func Dial(addr string, opts ...Option) (*Client, error) {
 			base = "https://" + addr
 		}
 	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "addr", Message: fmt.Sprintf("addr is %q; it has to be host:port or an http or https URL", addr)}
+	}
+	if o.tls != nil && u.Scheme != "https" {
+		return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "addr", Message: fmt.Sprintf("addr is %q, and WithTLS wants https", addr)}
+	}
 	var p http.Protocols
-	if strings.HasPrefix(base, "https://") {
+	if u.Scheme == "https" {
 		p.SetHTTP2(true)
 	} else {
 		p.SetUnencryptedHTTP2(true)

@@ -74,6 +74,12 @@ func ReasonOf(err error) string {
 // IsNotFound reports whether what was asked for is not there.
 func IsNotFound(err error) bool { return hasCode(err, connect.CodeNotFound) }
 
+// IsInvalid reports whether what was sent breaks a rule: Field says where.
+func IsInvalid(err error) bool { return hasCode(err, connect.CodeInvalidArgument) }
+
+// IsConflict reports whether something else is there already by that id or name.
+func IsConflict(err error) bool { return hasCode(err, connect.CodeAlreadyExists) }
+
 // IsUnavailable reports whether the server could not be reached, or takes
 // nothing now.
 func IsUnavailable(err error) bool { return hasCode(err, connect.CodeUnavailable) }

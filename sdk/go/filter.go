@@ -1,7 +1,9 @@
 package engram
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -21,29 +23,53 @@ type Clause struct {
 	err  error
 }
 
-// Eq matches when the field equals a number, string, bool or nil.
+// Eq matches when the field equals a number, string, bool, time or nil.
 func Eq(key string, value any) Clause {
-	v, err := structpb.NewValue(value)
+	v, err := valueOf(value)
 	return Clause{&v1.FilterClause{Key: key, Test: &v1.FilterClause_Equals{Equals: v}}, err}
 }
 
 // In matches when the field equals one of the values.
 func In(key string, values ...any) Clause {
-	l, err := structpb.NewList(values)
+	l := &structpb.ListValue{}
+	var err error
+	for _, x := range values {
+		v, e := valueOf(x)
+		l.Values, err = append(l.Values, v), errors.Join(err, e)
+	}
 	return Clause{&v1.FilterClause{Key: key, Test: &v1.FilterClause_In{In: l}}, err}
 }
 
-// Between matches when lo ≤ field ≤ hi; a nil bound is open.
-func Between(key string, lo, hi any) Clause {
+// Between matches when lo ≤ field ≤ hi, of numbers, strings or times; a nil
+// bound is open.
+func Between(key string, lo, hi any) Clause { return interval(key, lo, hi, false) }
+
+// Above matches when lo < field.
+func Above(key string, lo any) Clause { return interval(key, lo, nil, true) }
+
+// Below matches when field < hi.
+func Below(key string, hi any) Clause { return interval(key, nil, hi, true) }
+
+func interval(key string, lo, hi any, strict bool) Clause {
 	r := &v1.FilterRange{}
-	var err error
+	var errLo, errHi error
 	if lo != nil {
-		r.Min, err = structpb.NewValue(lo)
+		r.Min, errLo = valueOf(lo)
+		r.MinExclusive = strict
 	}
-	if hi != nil && err == nil {
-		r.Max, err = structpb.NewValue(hi)
+	if hi != nil {
+		r.Max, errHi = valueOf(hi)
+		r.MaxExclusive = strict
 	}
-	return Clause{&v1.FilterClause{Key: key, Test: &v1.FilterClause_Range{Range: r}}, err}
+	return Clause{&v1.FilterClause{Key: key, Test: &v1.FilterClause_Range{Range: r}}, errors.Join(errLo, errHi)}
+}
+
+// valueOf converts a value; a time is written as the contract has it (RFC 3339).
+func valueOf(v any) (*structpb.Value, error) {
+	if t, ok := v.(time.Time); ok {
+		v = t.Format(time.RFC3339Nano)
+	}
+	return structpb.NewValue(v)
 }
 
 // Exists matches when the field is there, or, with false, is not.
@@ -64,6 +90,9 @@ func (f *Filter) toWire() (*v1.Filter, error) {
 		to   *[]*v1.FilterClause
 	}{{f.All, &out.All}, {f.Any, &out.Any}, {f.None, &out.None}} {
 		for _, c := range part.from {
+			if c.wire == nil {
+				return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FILTER", Field: "filter", Message: "a clause is empty: Eq, In, Between, Above, Below and Exists make one"}
+			}
 			if c.err != nil {
 				return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FILTER", Field: "filter", Message: fmt.Sprintf("clause on %q: %v", c.wire.Key, c.err)}
 			}

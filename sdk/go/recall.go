@@ -99,6 +99,13 @@ type Recall struct {
 	Scanned   uint64        `json:"scanned"`
 	Visited   uint64        `json:"visited"`
 	Took      time.Duration `json:"took_ns"` // inside the server
+	// CommittedAt is when Generation was committed.
+	CommittedAt time.Time `json:"committed_at"`
+	// Replaying says that the space is still reading its journal after a start:
+	// what is not found may be there soon.
+	Replaying bool `json:"replaying"`
+	// Recoverable is the generation the space will have when replay is done.
+	Recoverable uint64 `json:"recoverable_generation"`
 }
 
 func recallRequest(space string, cue Cue, opts []RecallOption) (*v1.RecallRequest, error) {
@@ -131,6 +138,7 @@ func recallOf(list []*v1.RecallResult, s *v1.Snapshot, st *v1.RecallStats) *Reca
 	return &Recall{
 		Results: resultsOf(list), Generation: s.GetGeneration(), Unindexed: s.GetUnindexed(), Staleness: s.GetStaleness().AsDuration(),
 		Scanned: st.GetScanned(), Visited: st.GetVisited(), Took: st.GetTook().AsDuration(),
+		CommittedAt: moment(s.GetCommittedAt()), Replaying: s.GetReplaying(), Recoverable: s.GetRecoverableGeneration(),
 	}
 }
 

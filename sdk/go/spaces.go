@@ -42,6 +42,19 @@ type Space struct {
 	CreatedAt      time.Time     `json:"created_at"`
 	MaxAge         time.Duration `json:"max_age_ns"` // retention
 	MaxCount       uint64        `json:"max_count"`  // retention
+	Quotas         Quotas        `json:"quotas"`
+	HistoryWindow  time.Duration `json:"history_window_ns"` // how long At and AsOf reach back
+}
+
+// Quotas bound what a space may take; what goes beyond is refused. Zero is the
+// server's limit.
+type Quotas struct {
+	Observations uint64 `json:"observations"`
+	Bytes        uint64 `json:"bytes"` // vectors included
+}
+
+func (q Quotas) toWire() *v1.Quotas {
+	return &v1.Quotas{MaxObservations: q.Observations, MaxBytes: q.Bytes}
 }
 
 func spaceOf(m *v1.Space) Space {
@@ -50,6 +63,8 @@ func spaceOf(m *v1.Space) Space {
 		Generation: m.GetGeneration(), Observations: m.GetObservations(), Unindexed: m.GetUnindexed(), Bytes: m.GetBytes(), Quarantined: m.GetQuarantined(),
 		IndexThreshold: m.GetIndexThreshold(), CreatedAt: moment(m.GetCreatedAt()),
 		MaxAge: m.GetRetention().GetMaxAge().AsDuration(), MaxCount: m.GetRetention().GetMaxObservations(),
+		Quotas:        Quotas{Observations: m.GetQuotas().GetMaxObservations(), Bytes: m.GetQuotas().GetMaxBytes()},
+		HistoryWindow: m.GetHistoryWindow().AsDuration(),
 	}
 }
 
@@ -63,6 +78,8 @@ type NewSpace struct {
 	IndexThreshold *uint64
 	MaxAge         time.Duration // retention; 0 is for ever
 	MaxCount       uint64        // retention; 0 is no limit
+	Quotas         Quotas
+	HistoryWindow  time.Duration // how long At and AsOf reach back
 }
 
 // CreateSpace creates a space; created is false when it was there already.
@@ -70,6 +87,12 @@ func (c *Client) CreateSpace(ctx context.Context, id string, n NewSpace) (s Spac
 	r := &v1.CreateSpaceRequest{
 		Space: id, Dimension: uint32(max(0, n.Dimension)), Metric: v1.Metric(n.Metric), Embedder: n.Embedder, IndexThreshold: n.IndexThreshold,
 		Retention: retention(n.MaxAge, n.MaxCount),
+	}
+	if n.Quotas != (Quotas{}) {
+		r.Quotas = n.Quotas.toWire()
+	}
+	if n.HistoryWindow != 0 {
+		r.HistoryWindow = durationpb.New(n.HistoryWindow)
 	}
 	m, err := c.spaces.CreateSpace(ctx, r)
 	if err != nil {
@@ -121,9 +144,10 @@ type SpaceChange struct {
 	IndexThreshold *uint64
 	MaxAge         *time.Duration
 	MaxCount       *uint64
+	Quotas         *Quotas
 }
 
-// UpdateSpace changes retention or the index threshold.
+// UpdateSpace changes retention, quotas or the index threshold.
 func (c *Client) UpdateSpace(ctx context.Context, id string, change SpaceChange) (Space, error) {
 	r := &v1.UpdateSpaceRequest{Space: id, IndexThreshold: change.IndexThreshold}
 	if change.MaxAge != nil || change.MaxCount != nil {
@@ -138,6 +162,9 @@ func (c *Client) UpdateSpace(ctx context.Context, id string, change SpaceChange)
 			now.MaxCount = *change.MaxCount
 		}
 		r.Retention = &v1.Retention{MaxAge: durationpb.New(now.MaxAge), MaxObservations: now.MaxCount}
+	}
+	if change.Quotas != nil {
+		r.Quotas = change.Quotas.toWire()
 	}
 	m, err := c.spaces.UpdateSpace(ctx, r)
 	if err != nil {

@@ -39,7 +39,10 @@ type Observed struct {
 	IDs        []string
 	Generation uint64
 	Duplicates int
-	Rejections []Rejection // Sequence is the position, from 1
+	Rejections []Rejection // Sequence is the position, from 1; with InSession, the number
+	// SessionID and NextSequence are where the session stands; see InSession.
+	SessionID    string
+	NextSequence uint64
 }
 
 // ObserveOption changes an Observe.
@@ -54,8 +57,15 @@ func WaitFor(l Level) ObserveOption {
 // MustExist fails with NOT_FOUND in place of creating the space.
 func MustExist() ObserveOption { return func(r *v1.ObserveRequest) { r.MustExist = true } }
 
+// InSession numbers the batch on from first within a session, so that a retry
+// applies nothing twice. With an empty id and first 1 a session is opened, and
+// named in the answer; NextSequence is the first of the next batch.
+func InSession(id string, first uint64) ObserveOption {
+	return func(r *v1.ObserveRequest) { r.SessionId, r.FirstSequence = id, first }
+}
+
 // Observe takes a batch in one call. Retrying it is safe for observations with
-// ids of their own; use a Session to stream.
+// ids of their own, and with InSession; use a Session to stream.
 func (c *Client) Observe(ctx context.Context, space string, batch []Observation, opts ...ObserveOption) (*Observed, error) {
 	r := &v1.ObserveRequest{Space: space}
 	for i := range batch {
@@ -72,7 +82,7 @@ func (c *Client) Observe(ctx context.Context, space string, batch []Observation,
 	if err != nil {
 		return nil, fromWire(err)
 	}
-	out := &Observed{IDs: m.ObservationIds, Generation: m.Generation, Duplicates: int(m.Duplicates)}
+	out := &Observed{IDs: m.ObservationIds, Generation: m.Generation, Duplicates: int(m.Duplicates), SessionID: m.SessionId, NextSequence: m.NextSequence}
 	for _, x := range m.Rejections {
 		out.Rejections = append(out.Rejections, rejectionOf(x))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -251,6 +253,123 @@ func TestOnlyARejectionInANewSpace(t *testing.T) {
 		}
 		if end, err := sess.Close(ctx); end.Rejected != 1 {
 			t.Fatalf("%+v, %v", end, err)
+		}
+	}
+}
+
+// The whole way: many observations, a crash in their midst, and each of them is
+// found afterwards by what it is.
+func TestManyAreFoundAfterACrashInTheirMidst(t *testing.T) {
+	s := engramtest.Start(t, engramtest.WithIndexThreshold(1000))
+	c, ctx := dial(t, s)
+	sess, err := c.OpenSession(ctx, "many")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const total, dim = 10_000, 32
+	rng := rand.New(rand.NewPCG(3, 4))
+	vectors := make([][]float32, total)
+	for i := range vectors {
+		vectors[i] = make([]float32, dim)
+		for j := range vectors[i] {
+			vectors[i][j] = float32(rng.NormFloat64())
+		}
+		if _, err := sess.Observe(ctx, engram.Observation{ID: strconv.Itoa(i), Vector: vectors[i]}); err != nil {
+			t.Fatal(i, err)
+		}
+		if i == total/2 {
+			s.Kill()
+			s.Restart(t)
+		}
+	}
+	if err := sess.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < total; i += 97 {
+		r, err := c.Recall(ctx, "many", engram.ByVector(vectors[i]), engram.AtLeast(sess.Generation()), engram.Exact(), engram.Limit(1))
+		if err != nil || len(r.Results) != 1 || r.Results[0].Observation.ID != strconv.Itoa(i) {
+			t.Fatalf("%d is not found: %+v, %v", i, r, err)
+		}
+	}
+	if end, err := sess.Close(ctx); err != nil || end.Accepted != total || end.FinalSequence != total {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	if n, ids := count(t, ctx, c, "many"); n != total || len(ids) != total {
+		t.Fatalf("%d observations with %d ids, want %d", n, len(ids), total)
+	}
+}
+
+// A batch in a session may be sent again without harm; a gap is told.
+func TestUnaryBatchesInASession(t *testing.T) {
+	s := engramtest.Start(t)
+	c, ctx := dial(t, s)
+	batch := func(from int) []engram.Observation {
+		return []engram.Observation{{Content: fmt.Sprint("note ", from)}, {Content: fmt.Sprint("note ", from+1)}}
+	}
+	first, err := c.Observe(ctx, "notes", batch(1), engram.InSession("", 1))
+	if err != nil || first.SessionID == "" || first.NextSequence != 3 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	for range 2 { // the second time it is a retry
+		if o, err := c.Observe(ctx, "notes", batch(3), engram.InSession(first.SessionID, 3)); err != nil || o.NextSequence != 5 {
+			t.Fatalf("%+v, %v", o, err)
+		}
+	}
+	if n, _ := count(t, ctx, c, "notes"); n != 4 {
+		t.Fatalf("%d observations, want 4", n)
+	}
+	var e *engram.Error
+	if _, err := c.Observe(ctx, "notes", batch(9), engram.InSession(first.SessionID, 9)); !errors.As(err, &e) || e.Code != "aborted" {
+		t.Fatalf("a gap: %v", err)
+	}
+}
+
+func TestSpacesAndSessionsAreManaged(t *testing.T) {
+	s := engramtest.Start(t)
+	c, ctx := dial(t, s)
+	sp, _, err := c.CreateSpace(ctx, "small", engram.NewSpace{Dimension: 2, Quotas: engram.Quotas{Observations: 2}, HistoryWindow: time.Minute})
+	if err != nil || sp.Quotas.Observations != 2 || sp.HistoryWindow != time.Minute {
+		t.Fatalf("%+v, %v", sp, err)
+	}
+	if _, _, err := c.CreateSpace(ctx, "small", engram.NewSpace{Dimension: 3}); !engram.IsConflict(err) {
+		t.Fatalf("another dimension: %v", err)
+	}
+	pair := []engram.Observation{{Vector: []float32{1, 2}}, {Vector: []float32{2, 1}}}
+	if _, err := c.Observe(ctx, "small", pair); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Observe(ctx, "small", pair); !engram.IsRefused(err) {
+		t.Fatalf("above the quota: %v", err)
+	}
+	age := time.Hour
+	sp, err = c.UpdateSpace(ctx, "small", engram.SpaceChange{Quotas: &engram.Quotas{Observations: 10}, MaxAge: &age})
+	if err != nil || sp.Quotas.Observations != 10 || sp.MaxAge != age {
+		t.Fatalf("%+v, %v", sp, err)
+	}
+	sess, err := c.OpenSession(ctx, "small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := 0
+	for x, err := range c.ListSessions(ctx, "small") {
+		if err != nil || x.SessionId != sess.ID() {
+			t.Fatal(x, err)
+		}
+		open++
+	}
+	if _, err := c.CloseSession(ctx, sess.ID(), "for the test"); err != nil || open != 1 {
+		t.Fatal(open, err)
+	}
+	if end, err := sess.Close(ctx); engram.ReasonOf(err) != "SESSION_CLOSED" {
+		t.Fatalf("a session that was closed by another: %+v, %v", end, err)
+	}
+	n := 0
+	for st, err := range c.WatchStatus(ctx, 100*time.Millisecond) {
+		if err != nil || st.Spaces != 1 {
+			t.Fatal(st, err)
+		}
+		if n++; n == 2 {
+			break
 		}
 	}
 }
