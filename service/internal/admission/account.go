@@ -39,7 +39,7 @@ type Account struct {
 	spent       int             // admitted since the window last grew
 	used        time.Time       // when something was last admitted
 
-	windowBytes int64 // reserved for the life of the account
+	windowBytes int64 // reserved until the account ends; it only grows
 	extraBytes  int64 // reserved beyond it, for what is outstanding
 
 	paused  bool
@@ -56,12 +56,7 @@ func (m *Monitor) Open(l memory.Lane, w Window, next memory.Sequence, onGrant fu
 	m.mu.Lock()
 	defer m.unlock()
 	m.lanes[l].accounts++
-	for b := min(w.MaxBytes, max(minWindowBytes, m.queue.Free(l).Bytes/8)); b >= minWindowBytes; b /= 2 {
-		if m.queue.Reserve(l, 0, b) {
-			a.windowBytes = b
-			break
-		}
-	}
+	a.widen()
 	a.extend()
 	return a
 }
@@ -232,5 +227,16 @@ func (a *Account) Close() {
 	m.serve(a.lane)
 }
 
-// retryPace is called by the pace's timer.
-func (a *Account) retryPace() { a.regrow(func() { a.pace.timer = nil }) }
+// retryPace is called by the timer that the pace set in a turn. One that had
+// already fired when it was stopped comes too late and does nothing.
+func (a *Account) retryPace(turn uint64) {
+	a.m.mu.Lock()
+	defer a.m.unlock()
+	if turn != a.pace.turn {
+		return
+	}
+	a.pace.timer = nil
+	if a.extend() {
+		a.tell()
+	}
+}

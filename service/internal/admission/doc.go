@@ -19,8 +19,9 @@
 //
 // A session starts with a small grant and earns a larger one by using it: each
 // time it has spent half of its window, the window doubles, up to its limit
-// and to its share of what is free. Under pressure a window is not extended;
-// it is never taken back. Who was idle starts small again. Sessions that got nothing wait in line and are the
+// and to its share of what is free, and its byte window follows the room there
+// is. Under pressure a window is not extended; it is never taken back. Who was
+// idle starts small again. Sessions that got nothing wait in line and are the
 // first to be served when places come free.
 //
 // # Concurrency

@@ -10,8 +10,9 @@ import (
 // come new and for calls.
 const reserveShare = 10 // a tenth
 
-// extend grows the grant as far as the account's window, its share and the
-// room there is allow, and reports whether it grew. The mutex is held.
+// extend grows the grant, in observations and in bytes, as far as the account's
+// window, its share and the room there is allow, and reports whether it grew.
+// The mutex is held.
 func (a *Account) extend() bool {
 	m := a.m
 	if a.closed || a.paused || m.closed() != nil {
@@ -21,14 +22,17 @@ func (a *Account) extend() bool {
 		a.queueUp()
 		return false
 	}
-	if a.spent >= a.window/2 && m.lanes[a.lane].level < Critical {
+	earned := a.spent >= max(1, a.window/2) && m.lanes[a.lane].level < Critical
+	if earned {
 		a.window, a.spent = min(2*a.window, a.limits.MaxItems), 0
 	}
+	// Who came while there was no room in bytes must not stay without.
+	grew := (earned || a.windowBytes == 0) && a.widen()
 	held := a.unspent() + a.outstanding
 	want := m.target(a) - held
 	// Grants come in pieces worth an ack, except to whoever has nothing.
 	if want <= 0 || (want < a.window/8 && a.unspent() > 0) {
-		return false
+		return grew
 	}
 	want = a.pace.allow(want, m.cfg.Clock.Now(), a.retryPace)
 	for n := want; n > 0; n /= 2 {
@@ -40,6 +44,20 @@ func (a *Account) extend() bool {
 	}
 	if want > 0 {
 		a.queueUp()
+	}
+	return grew
+}
+
+// widen reserves a byte window, or a larger one, as the room there is allows,
+// and reports whether it did: an eighth of what is free at most, so that much
+// is left for others however many come. The mutex is held.
+func (a *Account) widen() bool {
+	q, least := a.m.queue, max(1, min(minWindowBytes, a.limits.MaxBytes))
+	for b := min(a.limits.MaxBytes, max(minWindowBytes, q.Free(a.lane).Bytes/8)) - a.windowBytes; b >= least; b /= 2 {
+		if q.Reserve(a.lane, 0, b) {
+			a.windowBytes += b
+			return true
+		}
 	}
 	return false
 }
@@ -93,7 +111,6 @@ func (m *Monitor) serve(l memory.Lane) {
 		}
 		if a.extend() {
 			a.tell()
-			continue
 		}
 		if a.waiting {
 			// Still no room: back to the head of the line.
@@ -114,26 +131,33 @@ type pace struct {
 	tokens float64
 	at     time.Time
 	timer  *time.Timer
+	turn   uint64 // of the timer; raised when one is stopped
 }
 
 func (p *pace) set(rate float64, now time.Time) {
 	p.rate, p.at = max(0, rate), now
-	p.tokens = min(p.tokens, p.rate)
+	p.tokens = min(p.tokens, p.burst())
 	p.stop()
 }
 
+// burst is how many credits can be saved up: a second's worth, and never less
+// than one, or a rate below one would grant nothing at all.
+func (p *pace) burst() float64 { return max(1, p.rate) }
+
 // allow is how many of n credits may be granted now; when it is fewer, again
 // is called once there are more.
-func (p *pace) allow(n int, now time.Time, again func()) int {
+func (p *pace) allow(n int, now time.Time, again func(turn uint64)) int {
 	if p.rate == 0 {
 		return n
 	}
-	p.tokens = min(p.rate, p.tokens+now.Sub(p.at).Seconds()*p.rate) // a burst is a second's worth
+	p.tokens = min(p.burst(), p.tokens+now.Sub(p.at).Seconds()*p.rate)
 	p.at = now
 	if have := int(p.tokens); have < n {
 		if p.timer == nil {
-			need := min(float64(n), max(1, p.rate/20)) - p.tokens
-			p.timer = time.AfterFunc(time.Duration(max(.001, need/p.rate)*float64(time.Second)), again)
+			left := float64(n - have) // what there is now will be taken
+			need := min(left, max(1, p.rate/20)) - (p.tokens - float64(have))
+			turn := p.turn
+			p.timer = time.AfterFunc(time.Duration(max(.001, need/p.rate)*float64(time.Second)), func() { again(turn) })
 		}
 		return have
 	}
@@ -147,6 +171,7 @@ func (p *pace) take(n int) {
 }
 
 func (p *pace) stop() {
+	p.turn++
 	if p.timer != nil {
 		p.timer.Stop()
 		p.timer = nil
