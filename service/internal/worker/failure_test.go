@@ -1,9 +1,13 @@
 package worker
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -124,5 +128,35 @@ func TestQuarantineThatFailsIsFinal(t *testing.T) {
 				t.Errorf("%d abandoned, %d done; want 3 and 0", len(r.abandoned), len(r.done))
 			}
 		})
+	}
+}
+
+// TestEveryPanicLeavesItsStack: of whatever panics, the batch, an item alone,
+// its quarantine or the telling of its owner, the log says where.
+func TestEveryPanicLeavesItsStack(t *testing.T) {
+	var log bytes.Buffer // written by the one worker, read after it has ended
+	r := &recorder{
+		before:     func(memory.SpaceID, []*queue.Item) error { panic("indigestible") },
+		quarantine: func(*queue.Item) error { panic("no better") },
+		abandon:    func([]*queue.Item) { panic("nobody listens") },
+	}
+	p := New(Config{Workers: 1, Attempts: 1, Log: slog.New(slog.NewJSONHandler(&log, nil))}, queue.New(queue.Config{}), r, nil)
+	p.Start()
+	p.send(items("garden", "mole", 1, 1))
+	drain(t, p)
+	p.Stop()
+	stacks := map[string]int{}
+	for line := range strings.Lines(log.String()) {
+		var rec struct{ Panic, Stack string }
+		if err := json.Unmarshal([]byte(line), &rec); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(rec.Stack, "failure_test.go") {
+			stacks[rec.Panic]++
+		}
+	}
+	want := map[string]int{"indigestible": 2, "no better": 1, "nobody listens": 1} // in the batch and alone
+	if !maps.Equal(stacks, want) {
+		t.Errorf("stacks of %v are in the log, want %v", stacks, want)
 	}
 }

@@ -157,12 +157,10 @@ func (w *worker) hand(items []*queue.Item) error {
 // is logged and not repeated: it would never end.
 func (w *worker) abandon(items []*queue.Item, err error) {
 	w.pool.fail(err)
-	if reason, _ := w.attempt(func() error {
+	_, _ = w.attempt(func() error {
 		w.pool.proc.Abandon(w.lease.space, items, err)
 		return nil
-	}); reason != "" {
-		w.pool.cfg.Log.Error("abandoning a batch panicked", "worker", w.id, "space", w.lease.space, "panic", reason)
-	}
+	})
 }
 
 func (w *worker) done(n int, took time.Duration) {
@@ -248,12 +246,14 @@ func (w *worker) alone(it *queue.Item) bool {
 	return err == nil
 }
 
-// attempt runs fn and returns what it panicked with, as text.
+// attempt runs fn and returns what it panicked with, as text. The stack is
+// logged here: the reason of a quarantine is shown to clients, a stack is not.
 func (w *worker) attempt(fn func() error) (panicked string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.panics.Add(1)
 			panicked = fmt.Sprint(r)
+			w.pool.cfg.Log.Error("carrying one observation, or telling its owner, panicked", "worker", w.id, "space", w.lease.space, "panic", panicked, "stack", string(debug.Stack()))
 			if panicked == "" {
 				panicked = "panic"
 			}
