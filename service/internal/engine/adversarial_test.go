@@ -161,3 +161,25 @@ func TestRecallByTextBeforeTheFirstObservation(t *testing.T) {
 		t.Errorf("%v", found)
 	}
 }
+
+// A session that is opened while its space is being deleted is not tied to a
+// space that is gone.
+func TestASessionOpenedDuringADeletion(t *testing.T) {
+	e := start(t, vfs.NewMem(1), nil)
+	defer closeEngine(t, e)
+	b := Batch{Space: "notes", Session: "tab-1", First: 1, In: []Incoming{text("", "one")}, Wait: memory.AckVisible, Lane: memory.LaneNormal}
+	sl, err := e.open(t.Context(), "notes", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.DeleteSpace(t.Context(), "notes"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.observeInSession(t.Context(), sl, b); reasonOf(err) != fault.SpaceDeleted {
+		t.Fatalf("in the space that is gone: %v", err)
+	}
+	b.In = []Incoming{text("", "one")}
+	if k, err := e.Observe(t.Context(), b); err != nil || k.Next != 2 {
+		t.Errorf("in its successor: %+v, %v", k, err)
+	}
+}

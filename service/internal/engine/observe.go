@@ -142,6 +142,9 @@ func (e *Engine) sessionOf(ctx context.Context, sl *slot, b Batch) (*session.Ses
 		return e.sessions.Resume(spec)
 	}
 	sess, created, err := e.sessions.Open(spec)
+	if err == nil && sl.ended() {
+		return nil, spaceDeleted(b.Space) // meanwhile: the session is not of that life
+	}
 	if err != nil || !created {
 		return sess, err
 	}

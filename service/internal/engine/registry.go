@@ -23,6 +23,17 @@ type slot struct {
 	awaiting indexWaiters
 }
 
+// ended reports whether the space was deleted. Sessions are dropped after that,
+// so one that was made before is gone, and one made later is not of this life.
+func (sl *slot) ended() bool {
+	select {
+	case <-sl.space.Deleted():
+		return true
+	default:
+		return false
+	}
+}
+
 // registry is the table of spaces.
 type registry struct {
 	changing sync.Mutex // creating and deleting, one at a time

@@ -86,6 +86,9 @@ func (e *Engine) sessionFor(ctx context.Context, o OpenStream) (*session.Session
 	if err != nil {
 		return nil, nil, err
 	}
+	if sl.ended() {
+		return nil, nil, spaceDeleted(o.Space) // meanwhile: the session is not of that life
+	}
 	return sess, sl, e.keepSession(ctx, sl, sess)
 }
 

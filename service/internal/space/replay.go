@@ -65,9 +65,27 @@ func (s *Space) replayRows(f *journal.Frame) error {
 		}
 	}
 	s.Begin(b)
-	s.Apply(b, len(b.rows))
+	for b.applied < len(b.rows) {
+		// A row that panicked when it was new has its quarantine in a frame to
+		// come, and must not keep the server from starting.
+		if why := s.tryApply(b); why != "" {
+			s.Quarantine(b, "applying it failed: "+why)
+		}
+	}
 	s.Publish(b)
 	return nil
+}
+
+// tryApply applies the rows of a batch; if one panics, it is the next, and the
+// answer is what it panicked with.
+func (s *Space) tryApply(b *Batch) (why string) {
+	defer func() {
+		if p := recover(); p != nil {
+			why = fmt.Sprint("panic: ", p)
+		}
+	}()
+	s.Apply(b, len(b.rows))
+	return ""
 }
 
 // rowAt finds the row that has a generation.

@@ -76,7 +76,7 @@ func (s *Space) Pin(ctx context.Context, c Consistency) (*Snapshot, error) {
 		}
 		return s.older(snap, c.Generation)
 	case AsOf:
-		return s.older(snap, snap.generationAsOf(c.Time.UnixNano()))
+		return s.older(snap, max(s.base, snap.generationAsOf(c.Time.UnixNano())))
 	}
 	return snap, nil
 }
@@ -102,6 +102,10 @@ func (sn *Snapshot) generationAsOf(t int64) memory.Generation {
 func (s *Space) older(snap *Snapshot, g memory.Generation) (*Snapshot, error) {
 	if g == snap.Generation {
 		return snap, nil
+	}
+	if g < s.base {
+		return nil, fault.New(fault.NotFound, fault.GenerationExpired,
+			"generation %d is of an earlier space %q, which was deleted; this one begins at %d", g, s.id, s.base)
 	}
 	rows := snap.view.rowsThrough(snap.rows, g)
 	// g was the newest generation until the next one was committed.

@@ -16,6 +16,7 @@ import (
 type Space struct {
 	id          memory.SpaceID
 	incarnation memory.Incarnation
+	base        memory.Generation // before the first of its own
 	clock       clock.Clock
 
 	snapshot   atomic.Pointer[Snapshot]
@@ -63,7 +64,7 @@ const maxKeptRejections = 64
 // New makes an empty space.
 func New(set Settings, c clock.Clock) *Space {
 	s := &Space{
-		id: set.ID, incarnation: set.Incarnation, clock: c, settings: set,
+		id: set.ID, incarnation: set.Incarnation, base: set.Base, clock: c, settings: set,
 		deleted:     make(chan struct{}),
 		ids:         map[memory.ObservationID]uint32{},
 		replaced:    map[memory.ObservationID][]uint32{},

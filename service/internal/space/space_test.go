@@ -97,6 +97,40 @@ func TestAnIDIsThereWhileItIsReplaced(t *testing.T) {
 	mustEqual(t, "like a, before it was replaced", names(w.question(t, before, &Question{Vector: []float32{1, 0}, Limit: 10, Exclude: "a"})), []string{"b"})
 }
 
+func TestGenerationsOfAnEarlierLifeAreGone(t *testing.T) {
+	w := newWorld(Settings{Dimension: 2, Base: 5})
+	w.observe(obs("a", 1, 0))
+	_, err := w.Pin(context.Background(), Consistency{Mode: At, Generation: 3})
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Reason != fault.GenerationExpired {
+		t.Errorf("at a generation of before: %v", err)
+	}
+	for _, c := range []Consistency{{Mode: At, Generation: 5}, {Mode: AsOf, Time: epoch.Add(-time.Hour)}} {
+		if sn, err := w.Pin(context.Background(), c); err != nil || sn.Generation != 5 || sn.Rows() != 0 {
+			t.Errorf("%+v: %+v, %v", c, sn, err)
+		}
+	}
+}
+
+func TestReplayOutlivesARowThatPanics(t *testing.T) {
+	w := newWorld(Settings{Dimension: 2})
+	w.observe(obs("a", 1, 0), obs("b", 0, 1), obs("c", 1, 1))
+	again := newWorld(w.Settings())
+	whole := again.index
+	again.index = nil // filling any row panics
+	if err := again.Replay(w.frames[0]); err != nil {
+		t.Fatal(err)
+	}
+	again.index = whole
+	if st := again.Stats(); st.Generation != 3 || st.Quarantined != 3 || st.Live != 3 {
+		t.Errorf("%+v", st)
+	}
+	if out := again.observe(obs("d", 1, 0)); out[0].Generation != 4 {
+		t.Errorf("%+v", out)
+	}
+	mustEqual(t, "found", names(again.ask(t, again.Current(), 10, 1, 0)), []string{"d"})
+}
+
 func TestMarksAdvanceOncePerBatch(t *testing.T) {
 	w := newWorld(Settings{Dimension: 2})
 	bad := &memory.Rejection{Sequence: 2, Reason: "INVALID_ID"}
