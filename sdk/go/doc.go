@@ -23,8 +23,15 @@
 //
 // # Concurrency
 //
-// All methods of [Client] and [Session] may be called from any goroutine, at
-// the same time. A session owns two goroutines, a sender and, while connected,
-// a receiver; Close ends them and waits. Callbacks run in the receiver, one at
-// a time: they must not block and must not call the session.
+// All methods of [Client], [Session] and [Memory] may be called from any
+// goroutine, at the same time; numbers are given in the order in which Observe
+// gets the session's lock. A session owns two goroutines: a sender, which alone
+// sends, and, while connected, a receiver. There is none per observation or
+// recall. Close or Detach ends them and waits; cancelling the context that the
+// session was opened with does not, since it was for opening. Callbacks run in
+// the receiver, one at a time: they must not block, since no acks come meanwhile,
+// and must not call the session.
+//
+// The package stands outside the server's house: it imports the generated
+// contract and nothing of service.
 package engram
