@@ -52,7 +52,7 @@ func (e *Engine) Open(ctx context.Context, o OpenStream) (*Stream, error) {
 		return nil, err
 	}
 	st := &Stream{engine: e, slot: sl, att: att, resumed: o.Session != ""}
-	st.account = e.monitor.Open(sess.Lane(), e.window(), att.Standing().Next, sess.SetCredits)
+	st.account = e.monitor.Open(sess.Lane(), e.window(), att.Standing().Next, att.Grant)
 	st.owner = &delivery{slot: sl, session: sess, account: st.account}
 	e.feeding.begin(st)
 	e.welcome(sess)

@@ -55,6 +55,16 @@ func (s *Session) Attach(levels []memory.AckLevel, clientBuffer int) (*Attachmen
 // Session gives the session that is fed.
 func (a *Attachment) Session() *Session { return a.s }
 
+// Grant is [Session.SetCredits], but void once another stream took the session
+// over: what was granted to this one was given back with it.
+func (a *Attachment) Grant(c memory.Credits) {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if a.fencedLocked() == nil {
+		a.s.grantLocked(c)
+	}
+}
+
 // Standing gives where the session stood when the stream was attached: the
 // content of init_ack.
 func (a *Attachment) Standing() Standing { return a.start }

@@ -132,6 +132,10 @@ func (s *Session) Advance(l memory.AckLevel, through memory.Sequence, generation
 func (s *Session) SetCredits(c memory.Credits) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.grantLocked(c)
+}
+
+func (s *Session) grantLocked(c memory.Credits) {
 	c.Through = max(c.Through, s.granted.Through)
 	s.granted = c
 	s.publishCreditsLocked()

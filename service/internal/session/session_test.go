@@ -63,3 +63,29 @@ func TestOneStreamFromInitToClosed(t *testing.T) {
 		t.Fatalf("Next at the end = %v", err)
 	}
 }
+
+func TestLateGrantOfAFormerStreamIsVoid(t *testing.T) {
+	m := NewManager(Config{})
+	s, _, err := m.Open(Spec{Space: "notes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Attach(nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Grant(memory.Credits{Through: 100, Bytes: 1000})
+	second, err := s.Attach(nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Regrant(memory.Credits{Through: 10, Bytes: 500})
+	first.Grant(memory.Credits{Through: 200, Bytes: 1000})
+	if c := s.Info().Credits; c != (memory.Credits{Through: 10, Bytes: 500}) {
+		t.Fatalf("a late grant to the former stream counts: %+v", c)
+	}
+	second.Grant(memory.Credits{Through: 20, Bytes: 500})
+	if c := s.Info().Credits; c.Through != 20 {
+		t.Fatalf("%+v", c)
+	}
+}
