@@ -3,6 +3,7 @@ package engramtest_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	engram "github.com/engram-stream/engram/sdk/go"
 	"github.com/engram-stream/engram/service/engramtest"
@@ -29,7 +30,7 @@ func BenchmarkObserveVisible(b *testing.B) {
 		vectors[i] = oneHot(i, 128)
 	}
 	b.ReportAllocs()
-	i := 0
+	i, began := 0, time.Now()
 	for b.Loop() {
 		if _, err := sess.Observe(ctx, engram.Observation{Vector: vectors[i%len(vectors)]}); err != nil {
 			b.Fatal(err)
@@ -39,7 +40,8 @@ func BenchmarkObserveVisible(b *testing.B) {
 	if err := sess.Flush(ctx); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "observations/s")
+	// By a clock of its own: that of b stops before the flush.
+	b.ReportMetric(float64(i)/time.Since(began).Seconds(), "observations/s")
 	if _, err := sess.Close(ctx); err != nil {
 		b.Fatal(err)
 	}
