@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/engram-stream/engram/service/internal/fault"
+	"github.com/engram-stream/engram/service/internal/filter"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/queue"
+	"github.com/engram-stream/engram/service/internal/space"
 	"github.com/engram-stream/engram/service/internal/vfs"
 )
 
@@ -181,5 +184,45 @@ func TestASessionOpenedDuringADeletion(t *testing.T) {
 	b.In = []Incoming{text("", "one")}
 	if k, err := e.Observe(t.Context(), b); err != nil || k.Next != 2 {
 		t.Errorf("in its successor: %+v, %v", k, err)
+	}
+}
+
+// A watcher that is behind is not sent what was forgotten meanwhile.
+func TestAWatcherIsNotSentWhatIsForgotten(t *testing.T) {
+	e := start(t, vfs.NewMem(1), nil)
+	defer closeEngine(t, e)
+	observe := func(from, to int) {
+		var in []Incoming
+		for i := from; i < to; i++ {
+			in = append(in, text(fmt.Sprintf("id-%d", i), fmt.Sprintf("note %d", i)))
+		}
+		if _, err := e.Observe(t.Context(), Batch{Space: "notes", In: in, Wait: memory.AckVisible, Lane: memory.LaneNormal}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	observe(0, 150)
+	since, enough, first := memory.Generation(0), errors.New("enough"), true
+	err := e.Watch(t.Context(), "notes", &since, filter.Expr{}, func(found []space.Stored, through memory.Generation) error {
+		if first {
+			first = false
+			for i := 150; i < 650; i += 100 { // the table outgrows what the watcher looks at
+				observe(i, i+100)
+			}
+			if _, _, err := e.Forget(t.Context(), "notes", []memory.ObservationID{"id-120"}, filter.Expr{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range found {
+			if found[i].Observation.ID == "id-120" {
+				t.Error("it was sent what was forgotten")
+			}
+		}
+		if through >= 651 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Fatal(err)
 	}
 }

@@ -145,6 +145,7 @@ func (e *Engine) Watch(ctx context.Context, id memory.SpaceID, since *memory.Gen
 			if err := send(found, at); err != nil {
 				return err
 			}
+			snap = sl.space.Current() // the sending took its time: what was forgotten meanwhile is not sent
 		}
 		select {
 		case <-snap.Next():
