@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -403,5 +404,29 @@ func TestIndexedIsToldAfterARestartToo(t *testing.T) {
 	r, err := e.Recall(t.Context(), Cue{Space: "notes", Vector: []float32{1, 0}})
 	if err != nil || len(r.Hits) != 3 || !r.Hits[0].InGraph || r.Scanned != 0 {
 		t.Fatalf("%+v, %v", r, err)
+	}
+}
+
+func TestDrainDoesNotWaitForTheGraph(t *testing.T) {
+	e := start(t, vfs.NewMem(1), func(o *Options) { o.Space.IndexThreshold = -1 })
+	e.indexer.close() // a graph that is behind for ever
+	waiting := make(chan error, 1)
+	go func() {
+		_, err := e.Observe(context.Background(), Batch{Space: "notes", Lane: memory.LaneNormal, Wait: memory.AckIndexed, In: []Incoming{vec(1, 0)}})
+		waiting <- err
+	}()
+	for e.Status().Live == 0 { // nothing else tells; bounded by the test's own deadline
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := e.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waiting; reasonOf(err) != fault.Draining {
+		t.Fatalf("the call ended with %v", err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -52,10 +52,24 @@ func (e *Engine) Observe(ctx context.Context, b Batch) (*Kept, error) {
 	if err := e.shape(ctx, sl, b.In); err != nil {
 		return nil, err
 	}
+	take := e.observeAlone
 	if b.First != 0 {
-		return e.observeInSession(ctx, sl, b)
+		take = e.observeInSession
 	}
-	return e.observeAlone(ctx, sl, b)
+	if b.Wait != memory.AckIndexed {
+		return take(ctx, sl, b)
+	}
+	// The graph may be far behind; a server that stops does not wait for it.
+	// What was kept is kept: the call may be repeated like any whose outcome
+	// is unknown.
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.leaving, cancel)()
+	kept, err := take(waiting, sl, b)
+	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+		return nil, errDraining
+	}
+	return kept, err
 }
 
 // observeAlone takes a batch that belongs to no session. Positions stand in
