@@ -10,7 +10,7 @@ import (
 // imports only what is on lower floors.
 var floors = [][]string{
 	{"memory", "fault", "clock", "vfs", "telemetry", "failpoint"},
-	{"vector", "journal", "config"},
+	{"vector", "journal", "config", "checkpoint"},
 	{"hnsw", "filter", "embed"},
 	{"space", "queue"},
 	{"session", "admission"},
