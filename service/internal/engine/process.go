@@ -92,7 +92,7 @@ func (p processor) Quarantine(_ context.Context, id memory.SpaceID, it *queue.It
 	i := pb.indexOf(it)
 	if pb.batch.HasRow(i) {
 		frame := sl.space.Quarantine(pb.batch, reason)
-		if _, err := p.journal.Append(context.Background(), frame); err != nil {
+		if err := p.keep(context.Background(), sl, frame, nil); err != nil {
 			return err
 		}
 		tellQuarantined(it, &pb.batch.Outcomes[i], reason)
@@ -155,7 +155,7 @@ func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) str
 		return err
 	}
 	if batch.Frame != nil {
-		if _, err := p.journal.Append(context.Background(), batch.Frame); err != nil {
+		if err := p.keep(context.Background(), sl, batch.Frame, nil); err != nil {
 			return err
 		}
 	}

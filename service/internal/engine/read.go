@@ -193,7 +193,7 @@ func (e *Engine) remove(ctx context.Context, sl *slot, prepare func() (*journal.
 			at = sl.space.Current().Generation
 			return nil
 		}
-		if _, err := e.journal.Append(context.WithoutCancel(ctx), frame); err != nil {
+		if err := e.keep(context.WithoutCancel(ctx), sl, frame, nil); err != nil {
 			return e.appendFailed(err)
 		}
 		n, at = len(gens), sl.space.ApplyForget(frame, gens)

@@ -29,14 +29,13 @@ func (e *Engine) keepSession(ctx context.Context, sl *slot, s *session.Session) 
 		return fmt.Errorf("encode session mark: %w", err)
 	}
 	now := e.opts.Clock.Now().UnixNano()
-	_, err = e.journal.Append(ctx, &journal.Frame{
+	err = e.keep(ctx, sl, &journal.Frame{
 		Kind: journal.KindSession, Space: s.Space(), Incarnation: sl.space.Incarnation(), CommitTime: now,
 		Runs: []journal.Run{{Session: m.ID, Incarnation: m.Incarnation}}, Payload: payload,
-	})
+	}, func() { sl.space.OpenMark(m.ID, m.Incarnation, now) })
 	if err != nil {
 		return e.appendFailed(err)
 	}
-	sl.space.OpenMark(m.ID, m.Incarnation, now)
 	return nil
 }
 
@@ -83,7 +82,7 @@ func (r *recovery) frame(f *journal.Frame) error {
 		if err != nil {
 			return err
 		}
-		reg.put(space.New(set, r.engine.opts.Clock))
+		reg.put(&slot{space: space.New(set, r.engine.opts.Clock)})
 		return nil
 	}
 	sl := reg.lookup(f.Space)

@@ -21,6 +21,7 @@ type slot struct {
 	pending *pendingBatch
 	// awaiting are the acks that wait for the graph.
 	awaiting indexWaiters
+	tail     tail
 }
 
 // ended reports whether the space was deleted. Sessions are dropped after that,
@@ -66,12 +67,10 @@ func (r *registry) find(id memory.SpaceID) (*slot, error) {
 	return nil, fault.New(fault.NotFound, fault.SpaceNotFound, "space %q does not exist", id).In("space")
 }
 
-func (r *registry) put(s *space.Space) *slot {
-	sl := &slot{space: s}
+func (r *registry) put(sl *slot) {
 	r.mu.Lock()
-	r.slots[s.ID()] = sl
+	r.slots[sl.space.ID()] = sl
 	r.mu.Unlock()
-	return sl
 }
 
 func (r *registry) remove(id memory.SpaceID, at memory.Generation) {

@@ -63,17 +63,17 @@ func (e *Engine) create(ctx context.Context, set space.Settings) (*space.Space, 
 	set.Incarnation = memory.NewIncarnation()
 	set.CreatedAt = e.opts.Clock.Now().UTC()
 	set.Base = e.registry.base(set.ID)
-	_, err := e.journal.Append(ctx, &journal.Frame{
+	sl := &slot{space: space.New(set, e.opts.Clock)}
+	err := e.keep(ctx, sl, &journal.Frame{
 		Kind: journal.KindSpaceCreated, Space: set.ID, Incarnation: set.Incarnation,
 		FirstGeneration: set.Base, CommitTime: set.CreatedAt.UnixNano(), Payload: set.Encode(),
-	})
+	}, nil)
 	if err != nil {
 		return nil, e.appendFailed(err)
 	}
-	sp := space.New(set, e.opts.Clock)
-	e.registry.put(sp)
+	e.registry.put(sl)
 	e.opts.Log.Info("space created", "space", set.ID, "dimension", set.Dimension, "metric", set.Metric.String(), "embedder", set.Embedder.Kind)
-	return sp, nil
+	return sl.space, nil
 }
 
 func (e *Engine) settingsFor(n NewSpace) (space.Settings, *fault.Error) {
@@ -181,10 +181,10 @@ func (e *Engine) shape(ctx context.Context, sl *slot, in []Incoming) error {
 // update journals changed settings and puts them in force, under the lease.
 func (e *Engine) update(ctx context.Context, sl *slot, set space.Settings) error {
 	return e.pool.Exclusive(ctx, set.ID, func() error {
-		_, err := e.journal.Append(ctx, &journal.Frame{
+		err := e.keep(ctx, sl, &journal.Frame{
 			Kind: journal.KindSpaceUpdated, Space: set.ID, Incarnation: set.Incarnation,
 			FirstGeneration: sl.space.Current().Generation, CommitTime: e.opts.Clock.Now().UnixNano(), Payload: set.Encode(),
-		})
+		}, nil)
 		if err != nil {
 			return e.appendFailed(err)
 		}
@@ -235,10 +235,10 @@ func (e *Engine) DeleteSpace(ctx context.Context, id memory.SpaceID) (int64, err
 	var live int64
 	err = e.pool.Exclusive(ctx, id, func() error {
 		at := sl.space.Current().Generation + 1
-		_, err := e.journal.Append(ctx, &journal.Frame{
+		err := e.keep(ctx, sl, &journal.Frame{
 			Kind: journal.KindSpaceDeleted, Space: id, Incarnation: sl.space.Incarnation(),
 			FirstGeneration: at, Generations: 1, CommitTime: e.opts.Clock.Now().UnixNano(),
-		})
+		}, nil)
 		if err != nil {
 			return e.appendFailed(err)
 		}
