@@ -22,7 +22,10 @@ const (
 )
 
 // adminService is AdminService over the engine.
-type adminService struct{ h *Handlers }
+type adminService struct {
+	engramv1connect.UnimplementedAdminServiceHandler
+	h *Handlers
+}
 
 func (s adminService) GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error) {
 	return &v1.GetStatusResponse{Status: s.status()}, nil

@@ -40,7 +40,7 @@ func New(e *engine.Engine, log *slog.Logger, version string) *Handlers {
 func (h *Handlers) Register(s *connect.Server) {
 	engramv1connect.RegisterMemoryServiceHandler(s, memoryService{h})
 	engramv1connect.RegisterSpaceServiceHandler(s, spaceService{h})
-	engramv1connect.RegisterAdminServiceHandler(s, adminService{h})
+	engramv1connect.RegisterAdminServiceHandler(s, adminService{h: h})
 }
 
 // Interceptors are what every call passes, outermost first.

@@ -294,7 +294,12 @@ type ServerStatus struct {
 	// Live observations in all spaces.
 	Observations uint64 `protobuf:"varint,15,opt,name=observations,proto3" json:"observations,omitempty"`
 	// Memory the process has from the system, in bytes.
-	MemoryBytes   uint64 `protobuf:"varint,16,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	MemoryBytes uint64 `protobuf:"varint,16,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// How far reading the journal back has come. Left out when the start found
+	// nothing to read.
+	Replay *ReplayStatus `protobuf:"bytes,17,opt,name=replay,proto3" json:"replay,omitempty"`
+	// The checkpoints.
+	Checkpoint    *CheckpointStatus `protobuf:"bytes,18,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -439,6 +444,20 @@ func (x *ServerStatus) GetMemoryBytes() uint64 {
 		return x.MemoryBytes
 	}
 	return 0
+}
+
+func (x *ServerStatus) GetReplay() *ReplayStatus {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+func (x *ServerStatus) GetCheckpoint() *CheckpointStatus {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
 }
 
 // LaneStatus is one lane of the queue.
@@ -705,6 +724,154 @@ func (x *JournalStatus) GetFailure() string {
 	return ""
 }
 
+// ReplayStatus is how far the start has come with reading the journal back.
+type ReplayStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes of the journal that were read back.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// Bytes of the journal that the start has to read back.
+	Total         uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayStatus) Reset() {
+	*x = ReplayStatus{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayStatus) ProtoMessage() {}
+
+func (x *ReplayStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayStatus.ProtoReflect.Descriptor instead.
+func (*ReplayStatus) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReplayStatus) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ReplayStatus) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+// CheckpointStatus is what is on disk besides the journal.
+type CheckpointStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the catalog in force, which grows with every checkpoint; 0
+	// until there is one.
+	Catalog uint64 `protobuf:"varint,1,opt,name=catalog,proto3" json:"catalog,omitempty"`
+	// When it was written.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// How long ago that was.
+	Age *durationpb.Duration `protobuf:"bytes,3,opt,name=age,proto3" json:"age,omitempty"`
+	// The position in the journal from which a start would read.
+	Position uint64 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
+	// Bytes of the journal behind that position: what a start would read back.
+	TailBytes uint64 `protobuf:"varint,5,opt,name=tail_bytes,json=tailBytes,proto3" json:"tail_bytes,omitempty"`
+	// What was found damaged, each naming file and offset; empty when all is
+	// well. Run `engram doctor` for what it means.
+	Damage        []string `protobuf:"bytes,6,rep,name=damage,proto3" json:"damage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointStatus) Reset() {
+	*x = CheckpointStatus{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointStatus) ProtoMessage() {}
+
+func (x *CheckpointStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointStatus.ProtoReflect.Descriptor instead.
+func (*CheckpointStatus) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CheckpointStatus) GetCatalog() uint64 {
+	if x != nil {
+		return x.Catalog
+	}
+	return 0
+}
+
+func (x *CheckpointStatus) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *CheckpointStatus) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *CheckpointStatus) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *CheckpointStatus) GetTailBytes() uint64 {
+	if x != nil {
+		return x.TailBytes
+	}
+	return 0
+}
+
+func (x *CheckpointStatus) GetDamage() []string {
+	if x != nil {
+		return x.Damage
+	}
+	return nil
+}
+
 // ListSessionsRequest asks for a page.
 type ListSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -720,7 +887,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +899,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +912,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{8}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListSessionsRequest) GetSpace() string {
@@ -782,7 +949,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +961,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +974,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{9}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*SessionInfo {
@@ -861,7 +1028,7 @@ type SessionInfo struct {
 
 func (x *SessionInfo) Reset() {
 	*x = SessionInfo{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1040,7 @@ func (x *SessionInfo) String() string {
 func (*SessionInfo) ProtoMessage() {}
 
 func (x *SessionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1053,7 @@ func (x *SessionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionInfo.ProtoReflect.Descriptor instead.
 func (*SessionInfo) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{10}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionInfo) GetSessionId() string {
@@ -1000,7 +1167,7 @@ type CloseSessionRequest struct {
 
 func (x *CloseSessionRequest) Reset() {
 	*x = CloseSessionRequest{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1012,7 +1179,7 @@ func (x *CloseSessionRequest) String() string {
 func (*CloseSessionRequest) ProtoMessage() {}
 
 func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1025,7 +1192,7 @@ func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionRequest.ProtoReflect.Descriptor instead.
 func (*CloseSessionRequest) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{11}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CloseSessionRequest) GetSessionId() string {
@@ -1053,7 +1220,7 @@ type CloseSessionResponse struct {
 
 func (x *CloseSessionResponse) Reset() {
 	*x = CloseSessionResponse{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1232,7 @@ func (x *CloseSessionResponse) String() string {
 func (*CloseSessionResponse) ProtoMessage() {}
 
 func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1245,7 @@ func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionResponse.ProtoReflect.Descriptor instead.
 func (*CloseSessionResponse) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CloseSessionResponse) GetSession() *SessionInfo {
@@ -1086,6 +1253,482 @@ func (x *CloseSessionResponse) GetSession() *SessionInfo {
 		return x.Session
 	}
 	return nil
+}
+
+// CheckpointRequest says how thorough the checkpoint is to be.
+type CheckpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was forgotten, replaced or deleted goes from the disk before the
+	// answer: also the checkpoint and the journal's segments that still hold it
+	// are replaced. Takes longer.
+	Erase         bool `protobuf:"varint,1,opt,name=erase,proto3" json:"erase,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointRequest) Reset() {
+	*x = CheckpointRequest{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointRequest) ProtoMessage() {}
+
+func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
+func (*CheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckpointRequest) GetErase() bool {
+	if x != nil {
+		return x.Erase
+	}
+	return false
+}
+
+// CheckpointResponse says what was written.
+type CheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the catalog that is now in force.
+	Catalog uint64 `protobuf:"varint,1,opt,name=catalog,proto3" json:"catalog,omitempty"`
+	// The position in the journal from which a start would read.
+	Position uint64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// Spaces that had changed and were written.
+	Spaces uint64 `protobuf:"varint,3,opt,name=spaces,proto3" json:"spaces,omitempty"`
+	// Bytes written.
+	Bytes uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// What it took.
+	Took          *durationpb.Duration `protobuf:"bytes,5,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointResponse) Reset() {
+	*x = CheckpointResponse{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointResponse) ProtoMessage() {}
+
+func (x *CheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointResponse.ProtoReflect.Descriptor instead.
+func (*CheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CheckpointResponse) GetCatalog() uint64 {
+	if x != nil {
+		return x.Catalog
+	}
+	return 0
+}
+
+func (x *CheckpointResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *CheckpointResponse) GetSpaces() uint64 {
+	if x != nil {
+		return x.Spaces
+	}
+	return 0
+}
+
+func (x *CheckpointResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *CheckpointResponse) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+// BackupRequest has nothing to say: a backup is of everything.
+type BackupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{17}
+}
+
+// BackupResponse is a part of a backup: `begin` first, then the chunks file by
+// file and in order within each, then `end`. A stream that stops before `end`
+// is no backup.
+type BackupResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The part.
+	//
+	// Types that are valid to be assigned to Part:
+	//
+	//	*BackupResponse_Begin
+	//	*BackupResponse_Chunk
+	//	*BackupResponse_End
+	Part          isBackupResponse_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupResponse) Reset() {
+	*x = BackupResponse{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupResponse) ProtoMessage() {}
+
+func (x *BackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
+func (*BackupResponse) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BackupResponse) GetPart() isBackupResponse_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *BackupResponse) GetBegin() *BackupBegin {
+	if x != nil {
+		if x, ok := x.Part.(*BackupResponse_Begin); ok {
+			return x.Begin
+		}
+	}
+	return nil
+}
+
+func (x *BackupResponse) GetChunk() *BackupChunk {
+	if x != nil {
+		if x, ok := x.Part.(*BackupResponse_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
+func (x *BackupResponse) GetEnd() *BackupEnd {
+	if x != nil {
+		if x, ok := x.Part.(*BackupResponse_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
+type isBackupResponse_Part interface {
+	isBackupResponse_Part()
+}
+
+type BackupResponse_Begin struct {
+	// What is to come.
+	Begin *BackupBegin `protobuf:"bytes,1,opt,name=begin,proto3,oneof"`
+}
+
+type BackupResponse_Chunk struct {
+	// Bytes of one file.
+	Chunk *BackupChunk `protobuf:"bytes,2,opt,name=chunk,proto3,oneof"`
+}
+
+type BackupResponse_End struct {
+	// Everything was sent.
+	End *BackupEnd `protobuf:"bytes,3,opt,name=end,proto3,oneof"`
+}
+
+func (*BackupResponse_Begin) isBackupResponse_Part() {}
+
+func (*BackupResponse_Chunk) isBackupResponse_Part() {}
+
+func (*BackupResponse_End) isBackupResponse_Part() {}
+
+// BackupBegin announces a backup.
+type BackupBegin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The catalog: the file that names all others, as it is on disk. It carries
+	// its own checksum.
+	Catalog []byte `protobuf:"bytes,1,opt,name=catalog,proto3" json:"catalog,omitempty"`
+	// Its number.
+	CatalogNumber uint64 `protobuf:"varint,2,opt,name=catalog_number,json=catalogNumber,proto3" json:"catalog_number,omitempty"`
+	// The files to come.
+	Files uint64 `protobuf:"varint,3,opt,name=files,proto3" json:"files,omitempty"`
+	// The sum of their sizes.
+	Bytes uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// The position in the journal that the backup stands for.
+	Position      uint64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupBegin) Reset() {
+	*x = BackupBegin{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupBegin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupBegin) ProtoMessage() {}
+
+func (x *BackupBegin) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupBegin.ProtoReflect.Descriptor instead.
+func (*BackupBegin) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *BackupBegin) GetCatalog() []byte {
+	if x != nil {
+		return x.Catalog
+	}
+	return nil
+}
+
+func (x *BackupBegin) GetCatalogNumber() uint64 {
+	if x != nil {
+		return x.CatalogNumber
+	}
+	return 0
+}
+
+func (x *BackupBegin) GetFiles() uint64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *BackupBegin) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *BackupBegin) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// BackupChunk is a stretch of one file. Every file carries checksums of its
+// blocks: whoever keeps it verifies these.
+type BackupChunk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file's number. Its name is that in 16 hex digits and `.ckpt`.
+	File uint64 `protobuf:"varint,1,opt,name=file,proto3" json:"file,omitempty"`
+	// Where in the file the bytes belong.
+	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// At most 1 MiB.
+	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupChunk) Reset() {
+	*x = BackupChunk{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupChunk) ProtoMessage() {}
+
+func (x *BackupChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupChunk.ProtoReflect.Descriptor instead.
+func (*BackupChunk) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *BackupChunk) GetFile() uint64 {
+	if x != nil {
+		return x.File
+	}
+	return 0
+}
+
+func (x *BackupChunk) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *BackupChunk) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// BackupEnd ends a backup.
+type BackupEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Files sent.
+	Files uint64 `protobuf:"varint,1,opt,name=files,proto3" json:"files,omitempty"`
+	// Bytes sent.
+	Bytes         uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupEnd) Reset() {
+	*x = BackupEnd{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupEnd) ProtoMessage() {}
+
+func (x *BackupEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupEnd.ProtoReflect.Descriptor instead.
+func (*BackupEnd) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *BackupEnd) GetFiles() uint64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *BackupEnd) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 var File_engram_v1_admin_service_proto protoreflect.FileDescriptor
@@ -1099,7 +1742,7 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\x12WatchStatusRequest\x125\n" +
 	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\binterval\"F\n" +
 	"\x13WatchStatusResponse\x12/\n" +
-	"\x06status\x18\x01 \x01(\v2\x17.engram.v1.ServerStatusR\x06status\"\x8d\x05\n" +
+	"\x06status\x18\x01 \x01(\v2\x17.engram.v1.ServerStatusR\x06status\"\xfb\x05\n" +
 	"\fServerStatus\x12,\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x16.engram.v1.ServerStateR\x05state\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x129\n" +
@@ -1118,7 +1761,11 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\rrecalls_total\x18\r \x01(\x04R\frecallsTotal\x12\x1c\n" +
 	"\tunindexed\x18\x0e \x01(\x04R\tunindexed\x12\"\n" +
 	"\fobservations\x18\x0f \x01(\x04R\fobservations\x12!\n" +
-	"\fmemory_bytes\x18\x10 \x01(\x04R\vmemoryBytes\"\xc8\x01\n" +
+	"\fmemory_bytes\x18\x10 \x01(\x04R\vmemoryBytes\x12/\n" +
+	"\x06replay\x18\x11 \x01(\v2\x17.engram.v1.ReplayStatusR\x06replay\x12;\n" +
+	"\n" +
+	"checkpoint\x18\x12 \x01(\v2\x1b.engram.v1.CheckpointStatusR\n" +
+	"checkpoint\"\xc8\x01\n" +
 	"\n" +
 	"LaneStatus\x12/\n" +
 	"\bpriority\x18\x01 \x01(\x0e2\x13.engram.v1.PriorityR\bpriority\x12\x14\n" +
@@ -1139,7 +1786,19 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\x10durable_position\x18\x03 \x01(\x04R\x0fdurablePosition\x12\x18\n" +
 	"\acommits\x18\x04 \x01(\x04R\acommits\x12&\n" +
 	"\x0fdisk_free_bytes\x18\x05 \x01(\x04R\rdiskFreeBytes\x12\x18\n" +
-	"\afailure\x18\x06 \x01(\tR\afailure\"\x8f\x01\n" +
+	"\afailure\x18\x06 \x01(\tR\afailure\"@\n" +
+	"\fReplayStatus\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\"\xe7\x01\n" +
+	"\x10CheckpointStatus\x12\x18\n" +
+	"\acatalog\x18\x01 \x01(\x04R\acatalog\x129\n" +
+	"\n" +
+	"created_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12+\n" +
+	"\x03age\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x1a\n" +
+	"\bposition\x18\x04 \x01(\x04R\bposition\x12\x1d\n" +
+	"\n" +
+	"tail_bytes\x18\x05 \x01(\x04R\ttailBytes\x12\x16\n" +
+	"\x06damage\x18\x06 \x03(\tR\x06damage\"\x8f\x01\n" +
 	"\x13ListSessionsRequest\x122\n" +
 	"\x05space\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^([a-z0-9_-]{3,64})?$R\x05space\x12%\n" +
 	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12\x1d\n" +
@@ -1173,18 +1832,48 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"session_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^[a-z0-9_-]{3,64}$R\tsessionId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"H\n" +
 	"\x14CloseSessionResponse\x120\n" +
-	"\asession\x18\x01 \x01(\v2\x16.engram.v1.SessionInfoR\asession*\x95\x01\n" +
+	"\asession\x18\x01 \x01(\v2\x16.engram.v1.SessionInfoR\asession\")\n" +
+	"\x11CheckpointRequest\x12\x14\n" +
+	"\x05erase\x18\x01 \x01(\bR\x05erase\"\xa7\x01\n" +
+	"\x12CheckpointResponse\x12\x18\n" +
+	"\acatalog\x18\x01 \x01(\x04R\acatalog\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x04R\bposition\x12\x16\n" +
+	"\x06spaces\x18\x03 \x01(\x04R\x06spaces\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12-\n" +
+	"\x04took\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04took\"\x0f\n" +
+	"\rBackupRequest\"\xa2\x01\n" +
+	"\x0eBackupResponse\x12.\n" +
+	"\x05begin\x18\x01 \x01(\v2\x16.engram.v1.BackupBeginH\x00R\x05begin\x12.\n" +
+	"\x05chunk\x18\x02 \x01(\v2\x16.engram.v1.BackupChunkH\x00R\x05chunk\x12(\n" +
+	"\x03end\x18\x03 \x01(\v2\x14.engram.v1.BackupEndH\x00R\x03endB\x06\n" +
+	"\x04part\"\x96\x01\n" +
+	"\vBackupBegin\x12\x18\n" +
+	"\acatalog\x18\x01 \x01(\fR\acatalog\x12%\n" +
+	"\x0ecatalog_number\x18\x02 \x01(\x04R\rcatalogNumber\x12\x14\n" +
+	"\x05files\x18\x03 \x01(\x04R\x05files\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x04R\bposition\"M\n" +
+	"\vBackupChunk\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\x04R\x04file\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"7\n" +
+	"\tBackupEnd\x12\x14\n" +
+	"\x05files\x18\x01 \x01(\x04R\x05files\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes*\x95\x01\n" +
 	"\vServerState\x12\x1c\n" +
 	"\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16SERVER_STATE_REPLAYING\x10\x01\x12\x18\n" +
 	"\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n" +
 	"\x15SERVER_STATE_DRAINING\x10\x03\x12\x17\n" +
-	"\x13SERVER_STATE_FAILED\x10\x042\xd2\x02\n" +
+	"\x13SERVER_STATE_FAILED\x10\x042\xde\x03\n" +
 	"\fAdminService\x12K\n" +
 	"\tGetStatus\x12\x1b.engram.v1.GetStatusRequest\x1a\x1c.engram.v1.GetStatusResponse\"\x03\x90\x02\x01\x12N\n" +
 	"\vWatchStatus\x12\x1d.engram.v1.WatchStatusRequest\x1a\x1e.engram.v1.WatchStatusResponse0\x01\x12T\n" +
 	"\fListSessions\x12\x1e.engram.v1.ListSessionsRequest\x1a\x1f.engram.v1.ListSessionsResponse\"\x03\x90\x02\x01\x12O\n" +
-	"\fCloseSession\x12\x1e.engram.v1.CloseSessionRequest\x1a\x1f.engram.v1.CloseSessionResponseB\xa2\x01\n" +
+	"\fCloseSession\x12\x1e.engram.v1.CloseSessionRequest\x1a\x1f.engram.v1.CloseSessionResponse\x12I\n" +
+	"\n" +
+	"Checkpoint\x12\x1c.engram.v1.CheckpointRequest\x1a\x1d.engram.v1.CheckpointResponse\x12?\n" +
+	"\x06Backup\x12\x18.engram.v1.BackupRequest\x1a\x19.engram.v1.BackupResponse0\x01B\xa2\x01\n" +
 	"\rcom.engram.v1B\x11AdminServiceProtoP\x01Z9github.com/engram-stream/engram/gen/go/engram/v1;engramv1\xa2\x02\x03EXX\xaa\x02\tEngram.V1\xca\x02\tEngram\\V1\xe2\x02\x15Engram\\V1\\GPBMetadata\xea\x02\n" +
 	"Engram::V1b\x06proto3"
 
@@ -1201,7 +1890,7 @@ func file_engram_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_engram_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_engram_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_engram_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_engram_v1_admin_service_proto_goTypes = []any{
 	(ServerState)(0),              // 0: engram.v1.ServerState
 	(*GetStatusRequest)(nil),      // 1: engram.v1.GetStatusRequest
@@ -1212,46 +1901,67 @@ var file_engram_v1_admin_service_proto_goTypes = []any{
 	(*LaneStatus)(nil),            // 6: engram.v1.LaneStatus
 	(*WorkerStatus)(nil),          // 7: engram.v1.WorkerStatus
 	(*JournalStatus)(nil),         // 8: engram.v1.JournalStatus
-	(*ListSessionsRequest)(nil),   // 9: engram.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),  // 10: engram.v1.ListSessionsResponse
-	(*SessionInfo)(nil),           // 11: engram.v1.SessionInfo
-	(*CloseSessionRequest)(nil),   // 12: engram.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil),  // 13: engram.v1.CloseSessionResponse
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(Priority)(0),                 // 16: engram.v1.Priority
-	(SessionState)(0),             // 17: engram.v1.SessionState
-	(*Credits)(nil),               // 18: engram.v1.Credits
+	(*ReplayStatus)(nil),          // 9: engram.v1.ReplayStatus
+	(*CheckpointStatus)(nil),      // 10: engram.v1.CheckpointStatus
+	(*ListSessionsRequest)(nil),   // 11: engram.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),  // 12: engram.v1.ListSessionsResponse
+	(*SessionInfo)(nil),           // 13: engram.v1.SessionInfo
+	(*CloseSessionRequest)(nil),   // 14: engram.v1.CloseSessionRequest
+	(*CloseSessionResponse)(nil),  // 15: engram.v1.CloseSessionResponse
+	(*CheckpointRequest)(nil),     // 16: engram.v1.CheckpointRequest
+	(*CheckpointResponse)(nil),    // 17: engram.v1.CheckpointResponse
+	(*BackupRequest)(nil),         // 18: engram.v1.BackupRequest
+	(*BackupResponse)(nil),        // 19: engram.v1.BackupResponse
+	(*BackupBegin)(nil),           // 20: engram.v1.BackupBegin
+	(*BackupChunk)(nil),           // 21: engram.v1.BackupChunk
+	(*BackupEnd)(nil),             // 22: engram.v1.BackupEnd
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(Priority)(0),                 // 25: engram.v1.Priority
+	(SessionState)(0),             // 26: engram.v1.SessionState
+	(*Credits)(nil),               // 27: engram.v1.Credits
 }
 var file_engram_v1_admin_service_proto_depIdxs = []int32{
 	5,  // 0: engram.v1.GetStatusResponse.status:type_name -> engram.v1.ServerStatus
-	14, // 1: engram.v1.WatchStatusRequest.interval:type_name -> google.protobuf.Duration
+	23, // 1: engram.v1.WatchStatusRequest.interval:type_name -> google.protobuf.Duration
 	5,  // 2: engram.v1.WatchStatusResponse.status:type_name -> engram.v1.ServerStatus
 	0,  // 3: engram.v1.ServerStatus.state:type_name -> engram.v1.ServerState
-	15, // 4: engram.v1.ServerStatus.started_at:type_name -> google.protobuf.Timestamp
+	24, // 4: engram.v1.ServerStatus.started_at:type_name -> google.protobuf.Timestamp
 	6,  // 5: engram.v1.ServerStatus.lanes:type_name -> engram.v1.LaneStatus
 	7,  // 6: engram.v1.ServerStatus.workers:type_name -> engram.v1.WorkerStatus
 	8,  // 7: engram.v1.ServerStatus.journal:type_name -> engram.v1.JournalStatus
-	16, // 8: engram.v1.LaneStatus.priority:type_name -> engram.v1.Priority
-	11, // 9: engram.v1.ListSessionsResponse.sessions:type_name -> engram.v1.SessionInfo
-	17, // 10: engram.v1.SessionInfo.state:type_name -> engram.v1.SessionState
-	16, // 11: engram.v1.SessionInfo.priority:type_name -> engram.v1.Priority
-	18, // 12: engram.v1.SessionInfo.credits:type_name -> engram.v1.Credits
-	15, // 13: engram.v1.SessionInfo.last_used_at:type_name -> google.protobuf.Timestamp
-	11, // 14: engram.v1.CloseSessionResponse.session:type_name -> engram.v1.SessionInfo
-	1,  // 15: engram.v1.AdminService.GetStatus:input_type -> engram.v1.GetStatusRequest
-	3,  // 16: engram.v1.AdminService.WatchStatus:input_type -> engram.v1.WatchStatusRequest
-	9,  // 17: engram.v1.AdminService.ListSessions:input_type -> engram.v1.ListSessionsRequest
-	12, // 18: engram.v1.AdminService.CloseSession:input_type -> engram.v1.CloseSessionRequest
-	2,  // 19: engram.v1.AdminService.GetStatus:output_type -> engram.v1.GetStatusResponse
-	4,  // 20: engram.v1.AdminService.WatchStatus:output_type -> engram.v1.WatchStatusResponse
-	10, // 21: engram.v1.AdminService.ListSessions:output_type -> engram.v1.ListSessionsResponse
-	13, // 22: engram.v1.AdminService.CloseSession:output_type -> engram.v1.CloseSessionResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	9,  // 8: engram.v1.ServerStatus.replay:type_name -> engram.v1.ReplayStatus
+	10, // 9: engram.v1.ServerStatus.checkpoint:type_name -> engram.v1.CheckpointStatus
+	25, // 10: engram.v1.LaneStatus.priority:type_name -> engram.v1.Priority
+	24, // 11: engram.v1.CheckpointStatus.created_at:type_name -> google.protobuf.Timestamp
+	23, // 12: engram.v1.CheckpointStatus.age:type_name -> google.protobuf.Duration
+	13, // 13: engram.v1.ListSessionsResponse.sessions:type_name -> engram.v1.SessionInfo
+	26, // 14: engram.v1.SessionInfo.state:type_name -> engram.v1.SessionState
+	25, // 15: engram.v1.SessionInfo.priority:type_name -> engram.v1.Priority
+	27, // 16: engram.v1.SessionInfo.credits:type_name -> engram.v1.Credits
+	24, // 17: engram.v1.SessionInfo.last_used_at:type_name -> google.protobuf.Timestamp
+	13, // 18: engram.v1.CloseSessionResponse.session:type_name -> engram.v1.SessionInfo
+	23, // 19: engram.v1.CheckpointResponse.took:type_name -> google.protobuf.Duration
+	20, // 20: engram.v1.BackupResponse.begin:type_name -> engram.v1.BackupBegin
+	21, // 21: engram.v1.BackupResponse.chunk:type_name -> engram.v1.BackupChunk
+	22, // 22: engram.v1.BackupResponse.end:type_name -> engram.v1.BackupEnd
+	1,  // 23: engram.v1.AdminService.GetStatus:input_type -> engram.v1.GetStatusRequest
+	3,  // 24: engram.v1.AdminService.WatchStatus:input_type -> engram.v1.WatchStatusRequest
+	11, // 25: engram.v1.AdminService.ListSessions:input_type -> engram.v1.ListSessionsRequest
+	14, // 26: engram.v1.AdminService.CloseSession:input_type -> engram.v1.CloseSessionRequest
+	16, // 27: engram.v1.AdminService.Checkpoint:input_type -> engram.v1.CheckpointRequest
+	18, // 28: engram.v1.AdminService.Backup:input_type -> engram.v1.BackupRequest
+	2,  // 29: engram.v1.AdminService.GetStatus:output_type -> engram.v1.GetStatusResponse
+	4,  // 30: engram.v1.AdminService.WatchStatus:output_type -> engram.v1.WatchStatusResponse
+	12, // 31: engram.v1.AdminService.ListSessions:output_type -> engram.v1.ListSessionsResponse
+	15, // 32: engram.v1.AdminService.CloseSession:output_type -> engram.v1.CloseSessionResponse
+	17, // 33: engram.v1.AdminService.Checkpoint:output_type -> engram.v1.CheckpointResponse
+	19, // 34: engram.v1.AdminService.Backup:output_type -> engram.v1.BackupResponse
+	29, // [29:35] is the sub-list for method output_type
+	23, // [23:29] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_engram_v1_admin_service_proto_init() }
@@ -1261,13 +1971,18 @@ func file_engram_v1_admin_service_proto_init() {
 	}
 	file_engram_v1_observation_proto_init()
 	file_engram_v1_session_proto_init()
+	file_engram_v1_admin_service_proto_msgTypes[18].OneofWrappers = []any{
+		(*BackupResponse_Begin)(nil),
+		(*BackupResponse_Chunk)(nil),
+		(*BackupResponse_End)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engram_v1_admin_service_proto_rawDesc), len(file_engram_v1_admin_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

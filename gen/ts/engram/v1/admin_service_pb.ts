@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file engram/v1/admin_service.proto.
  */
 export const file_engram_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1lbmdyYW0vdjEvYWRtaW5fc2VydmljZS5wcm90bxIJZW5ncmFtLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiPAoRR2V0U3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuZW5ncmFtLnYxLlNlcnZlclN0YXR1cyJBChJXYXRjaFN0YXR1c1JlcXVlc3QSKwoIaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoTV2F0Y2hTdGF0dXNSZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy5lbmdyYW0udjEuU2VydmVyU3RhdHVzItADCgxTZXJ2ZXJTdGF0dXMSJQoFc3RhdGUYASABKA4yFi5lbmdyYW0udjEuU2VydmVyU3RhdGUSDwoHdmVyc2lvbhgCIAEoCRIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzcGFjZXMYBCABKAQSFwoPYWN0aXZlX3Nlc3Npb25zGAUgASgEEiQKBWxhbmVzGAYgAygLMhUuZW5ncmFtLnYxLkxhbmVTdGF0dXMSKAoHd29ya2VycxgHIAMoCzIXLmVuZ3JhbS52MS5Xb3JrZXJTdGF0dXMSKQoHam91cm5hbBgIIAEoCzIYLmVuZ3JhbS52MS5Kb3VybmFsU3RhdHVzEhAKCHByZXNzdXJlGAkgASgCEhoKEm9ic2VydmF0aW9uc190b3RhbBgKIAEoBBIYChByZWplY3Rpb25zX3RvdGFsGAsgASgEEhYKDnJlZnVzYWxzX3RvdGFsGAwgASgEEhUKDXJlY2FsbHNfdG90YWwYDSABKAQSEQoJdW5pbmRleGVkGA4gASgEEhQKDG9ic2VydmF0aW9ucxgPIAEoBBIUCgxtZW1vcnlfYnl0ZXMYECABKAQijQEKCkxhbmVTdGF0dXMSJQoIcHJpb3JpdHkYASABKA4yEy5lbmdyYW0udjEuUHJpb3JpdHkSDQoFZGVwdGgYAiABKAQSEAoIY2FwYWNpdHkYAyABKAQSDQoFYnl0ZXMYBCABKAQSFgoOY2FwYWNpdHlfYnl0ZXMYBSABKAQSEAoIcmVzZXJ2ZWQYBiABKAQiZwoMV29ya2VyU3RhdHVzEhEKCXdvcmtlcl9pZBgBIAEoDRITCgt1dGlsaXphdGlvbhgCIAEoAhIPCgdiYXRjaGVzGAMgASgEEg4KBnN0b2xlbhgEIAEoBBIOCgZwYW5pY3MYBSABKAQihQEKDUpvdXJuYWxTdGF0dXMSDQoFYnl0ZXMYASABKAQSEAoIc2VnbWVudHMYAiABKA0SGAoQZHVyYWJsZV9wb3NpdGlvbhgDIAEoBBIPCgdjb21taXRzGAQgASgEEhcKD2Rpc2tfZnJlZV9ieXRlcxgFIAEoBBIPCgdmYWlsdXJlGAYgASgJInMKE0xpc3RTZXNzaW9uc1JlcXVlc3QSKwoFc3BhY2UYASABKAlCHLpIGXIXMhVeKFthLXowLTlfLV17Myw2NH0pPyQSGwoJcGFnZV9zaXplGAIgASgNQgi6SAUqAxjoBxISCgpwYWdlX3Rva2VuGAMgASgJIlkKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEigKCHNlc3Npb25zGAEgAygLMhYuZW5ncmFtLnYxLlNlc3Npb25JbmZvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL8AgoLU2Vzc2lvbkluZm8SEgoKc2Vzc2lvbl9pZBgBIAEoCRINCgVzcGFjZRgCIAEoCRImCgVzdGF0ZRgDIAEoDjIXLmVuZ3JhbS52MS5TZXNzaW9uU3RhdGUSEAoIYXR0YWNoZWQYBCABKAgSJQoIcHJpb3JpdHkYBSABKA4yEy5lbmdyYW0udjEuUHJpb3JpdHkSFQoNbmV4dF9zZXF1ZW5jZRgGIAEoBBIYChBkdXJhYmxlX3NlcXVlbmNlGAcgASgEEhgKEHZpc2libGVfc2VxdWVuY2UYCCABKAQSIwoHY3JlZGl0cxgJIAEoCzISLmVuZ3JhbS52MS5DcmVkaXRzEjAKDGxhc3RfdXNlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWNjZXB0ZWQYCyABKAQSEAoIcmVqZWN0ZWQYDCABKAQSDwoHcmVmdXNlZBgNIAEoBBISCgpkdXBsaWNhdGVzGA4gASgEIlQKE0Nsb3NlU2Vzc2lvblJlcXVlc3QSLQoKc2Vzc2lvbl9pZBgBIAEoCUIZukgWchQyEl5bYS16MC05Xy1dezMsNjR9JBIOCgZyZWFzb24YAiABKAkiPwoUQ2xvc2VTZXNzaW9uUmVzcG9uc2USJwoHc2Vzc2lvbhgBIAEoCzIWLmVuZ3JhbS52MS5TZXNzaW9uSW5mbyqVAQoLU2VydmVyU3RhdGUSHAoYU0VSVkVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWU0VSVkVSX1NUQVRFX1JFUExBWUlORxABEhgKFFNFUlZFUl9TVEFURV9TRVJWSU5HEAISGQoVU0VSVkVSX1NUQVRFX0RSQUlOSU5HEAMSFwoTU0VSVkVSX1NUQVRFX0ZBSUxFRBAEMtICCgxBZG1pblNlcnZpY2USSwoJR2V0U3RhdHVzEhsuZW5ncmFtLnYxLkdldFN0YXR1c1JlcXVlc3QaHC5lbmdyYW0udjEuR2V0U3RhdHVzUmVzcG9uc2UiA5ACARJOCgtXYXRjaFN0YXR1cxIdLmVuZ3JhbS52MS5XYXRjaFN0YXR1c1JlcXVlc3QaHi5lbmdyYW0udjEuV2F0Y2hTdGF0dXNSZXNwb25zZTABElQKDExpc3RTZXNzaW9ucxIeLmVuZ3JhbS52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh8uZW5ncmFtLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIgOQAgESTwoMQ2xvc2VTZXNzaW9uEh4uZW5ncmFtLnYxLkNsb3NlU2Vzc2lvblJlcXVlc3QaHy5lbmdyYW0udjEuQ2xvc2VTZXNzaW9uUmVzcG9uc2VCogEKDWNvbS5lbmdyYW0udjFCEUFkbWluU2VydmljZVByb3RvUAFaOWdpdGh1Yi5jb20vZW5ncmFtLXN0cmVhbS9lbmdyYW0vZ2VuL2dvL2VuZ3JhbS92MTtlbmdyYW12MaICA0VYWKoCCUVuZ3JhbS5WMcoCCUVuZ3JhbVxWMeICFUVuZ3JhbVxWMVxHUEJNZXRhZGF0YeoCCkVuZ3JhbTo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_engram_v1_observation, file_engram_v1_session, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch1lbmdyYW0vdjEvYWRtaW5fc2VydmljZS5wcm90bxIJZW5ncmFtLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiPAoRR2V0U3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuZW5ncmFtLnYxLlNlcnZlclN0YXR1cyJBChJXYXRjaFN0YXR1c1JlcXVlc3QSKwoIaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoTV2F0Y2hTdGF0dXNSZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy5lbmdyYW0udjEuU2VydmVyU3RhdHVzIqoECgxTZXJ2ZXJTdGF0dXMSJQoFc3RhdGUYASABKA4yFi5lbmdyYW0udjEuU2VydmVyU3RhdGUSDwoHdmVyc2lvbhgCIAEoCRIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzcGFjZXMYBCABKAQSFwoPYWN0aXZlX3Nlc3Npb25zGAUgASgEEiQKBWxhbmVzGAYgAygLMhUuZW5ncmFtLnYxLkxhbmVTdGF0dXMSKAoHd29ya2VycxgHIAMoCzIXLmVuZ3JhbS52MS5Xb3JrZXJTdGF0dXMSKQoHam91cm5hbBgIIAEoCzIYLmVuZ3JhbS52MS5Kb3VybmFsU3RhdHVzEhAKCHByZXNzdXJlGAkgASgCEhoKEm9ic2VydmF0aW9uc190b3RhbBgKIAEoBBIYChByZWplY3Rpb25zX3RvdGFsGAsgASgEEhYKDnJlZnVzYWxzX3RvdGFsGAwgASgEEhUKDXJlY2FsbHNfdG90YWwYDSABKAQSEQoJdW5pbmRleGVkGA4gASgEEhQKDG9ic2VydmF0aW9ucxgPIAEoBBIUCgxtZW1vcnlfYnl0ZXMYECABKAQSJwoGcmVwbGF5GBEgASgLMhcuZW5ncmFtLnYxLlJlcGxheVN0YXR1cxIvCgpjaGVja3BvaW50GBIgASgLMhsuZW5ncmFtLnYxLkNoZWNrcG9pbnRTdGF0dXMijQEKCkxhbmVTdGF0dXMSJQoIcHJpb3JpdHkYASABKA4yEy5lbmdyYW0udjEuUHJpb3JpdHkSDQoFZGVwdGgYAiABKAQSEAoIY2FwYWNpdHkYAyABKAQSDQoFYnl0ZXMYBCABKAQSFgoOY2FwYWNpdHlfYnl0ZXMYBSABKAQSEAoIcmVzZXJ2ZWQYBiABKAQiZwoMV29ya2VyU3RhdHVzEhEKCXdvcmtlcl9pZBgBIAEoDRITCgt1dGlsaXphdGlvbhgCIAEoAhIPCgdiYXRjaGVzGAMgASgEEg4KBnN0b2xlbhgEIAEoBBIOCgZwYW5pY3MYBSABKAQihQEKDUpvdXJuYWxTdGF0dXMSDQoFYnl0ZXMYASABKAQSEAoIc2VnbWVudHMYAiABKA0SGAoQZHVyYWJsZV9wb3NpdGlvbhgDIAEoBBIPCgdjb21taXRzGAQgASgEEhcKD2Rpc2tfZnJlZV9ieXRlcxgFIAEoBBIPCgdmYWlsdXJlGAYgASgJIi8KDFJlcGxheVN0YXR1cxIQCghwb3NpdGlvbhgBIAEoBBINCgV0b3RhbBgCIAEoBCKxAQoQQ2hlY2twb2ludFN0YXR1cxIPCgdjYXRhbG9nGAEgASgEEi4KCmNyZWF0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKA2FnZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghwb3NpdGlvbhgEIAEoBBISCgp0YWlsX2J5dGVzGAUgASgEEg4KBmRhbWFnZRgGIAMoCSJzChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EisKBXNwYWNlGAEgASgJQhy6SBlyFzIVXihbYS16MC05Xy1dezMsNjR9KT8kEhsKCXBhZ2Vfc2l6ZRgCIAEoDUIIukgFKgMY6AcSEgoKcGFnZV90b2tlbhgDIAEoCSJZChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIoCghzZXNzaW9ucxgBIAMoCzIWLmVuZ3JhbS52MS5TZXNzaW9uSW5mbxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki/AIKC1Nlc3Npb25JbmZvEhIKCnNlc3Npb25faWQYASABKAkSDQoFc3BhY2UYAiABKAkSJgoFc3RhdGUYAyABKA4yFy5lbmdyYW0udjEuU2Vzc2lvblN0YXRlEhAKCGF0dGFjaGVkGAQgASgIEiUKCHByaW9yaXR5GAUgASgOMhMuZW5ncmFtLnYxLlByaW9yaXR5EhUKDW5leHRfc2VxdWVuY2UYBiABKAQSGAoQZHVyYWJsZV9zZXF1ZW5jZRgHIAEoBBIYChB2aXNpYmxlX3NlcXVlbmNlGAggASgEEiMKB2NyZWRpdHMYCSABKAsyEi5lbmdyYW0udjEuQ3JlZGl0cxIwCgxsYXN0X3VzZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGFjY2VwdGVkGAsgASgEEhAKCHJlamVjdGVkGAwgASgEEg8KB3JlZnVzZWQYDSABKAQSEgoKZHVwbGljYXRlcxgOIAEoBCJUChNDbG9zZVNlc3Npb25SZXF1ZXN0Ei0KCnNlc3Npb25faWQYASABKAlCGbpIFnIUMhJeW2EtejAtOV8tXXszLDY0fSQSDgoGcmVhc29uGAIgASgJIj8KFENsb3NlU2Vzc2lvblJlc3BvbnNlEicKB3Nlc3Npb24YASABKAsyFi5lbmdyYW0udjEuU2Vzc2lvbkluZm8iIgoRQ2hlY2twb2ludFJlcXVlc3QSDQoFZXJhc2UYASABKAgifwoSQ2hlY2twb2ludFJlc3BvbnNlEg8KB2NhdGFsb2cYASABKAQSEAoIcG9zaXRpb24YAiABKAQSDgoGc3BhY2VzGAMgASgEEg0KBWJ5dGVzGAQgASgEEicKBHRvb2sYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iDwoNQmFja3VwUmVxdWVzdCKPAQoOQmFja3VwUmVzcG9uc2USJwoFYmVnaW4YASABKAsyFi5lbmdyYW0udjEuQmFja3VwQmVnaW5IABInCgVjaHVuaxgCIAEoCzIWLmVuZ3JhbS52MS5CYWNrdXBDaHVua0gAEiMKA2VuZBgDIAEoCzIULmVuZ3JhbS52MS5CYWNrdXBFbmRIAEIGCgRwYXJ0ImYKC0JhY2t1cEJlZ2luEg8KB2NhdGFsb2cYASABKAwSFgoOY2F0YWxvZ19udW1iZXIYAiABKAQSDQoFZmlsZXMYAyABKAQSDQoFYnl0ZXMYBCABKAQSEAoIcG9zaXRpb24YBSABKAQiOQoLQmFja3VwQ2h1bmsSDAoEZmlsZRgBIAEoBBIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDCIpCglCYWNrdXBFbmQSDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQqlQEKC1NlcnZlclN0YXRlEhwKGFNFUlZFUl9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlNFUlZFUl9TVEFURV9SRVBMQVlJTkcQARIYChRTRVJWRVJfU1RBVEVfU0VSVklORxACEhkKFVNFUlZFUl9TVEFURV9EUkFJTklORxADEhcKE1NFUlZFUl9TVEFURV9GQUlMRUQQBDLeAwoMQWRtaW5TZXJ2aWNlEksKCUdldFN0YXR1cxIbLmVuZ3JhbS52MS5HZXRTdGF0dXNSZXF1ZXN0GhwuZW5ncmFtLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgESTgoLV2F0Y2hTdGF0dXMSHS5lbmdyYW0udjEuV2F0Y2hTdGF0dXNSZXF1ZXN0Gh4uZW5ncmFtLnYxLldhdGNoU3RhdHVzUmVzcG9uc2UwARJUCgxMaXN0U2Vzc2lvbnMSHi5lbmdyYW0udjEuTGlzdFNlc3Npb25zUmVxdWVzdBofLmVuZ3JhbS52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIDkAIBEk8KDENsb3NlU2Vzc2lvbhIeLmVuZ3JhbS52MS5DbG9zZVNlc3Npb25SZXF1ZXN0Gh8uZW5ncmFtLnYxLkNsb3NlU2Vzc2lvblJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC5lbmdyYW0udjEuQ2hlY2twb2ludFJlcXVlc3QaHS5lbmdyYW0udjEuQ2hlY2twb2ludFJlc3BvbnNlEj8KBkJhY2t1cBIYLmVuZ3JhbS52MS5CYWNrdXBSZXF1ZXN0GhkuZW5ncmFtLnYxLkJhY2t1cFJlc3BvbnNlMAFCogEKDWNvbS5lbmdyYW0udjFCEUFkbWluU2VydmljZVByb3RvUAFaOWdpdGh1Yi5jb20vZW5ncmFtLXN0cmVhbS9lbmdyYW0vZ2VuL2dvL2VuZ3JhbS92MTtlbmdyYW12MaICA0VYWKoCCUVuZ3JhbS5WMcoCCUVuZ3JhbVxWMeICFUVuZ3JhbVxWMVxHUEJNZXRhZGF0YeoCCkVuZ3JhbTo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_engram_v1_observation, file_engram_v1_session, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * GetStatusRequest has nothing to say.
@@ -214,6 +214,21 @@ export type ServerStatus = Message<"engram.v1.ServerStatus"> & {
    * @generated from field: uint64 memory_bytes = 16;
    */
   memoryBytes: bigint;
+
+  /**
+   * How far reading the journal back has come. Left out when the start found
+   * nothing to read.
+   *
+   * @generated from field: engram.v1.ReplayStatus replay = 17;
+   */
+  replay?: ReplayStatus | undefined;
+
+  /**
+   * The checkpoints.
+   *
+   * @generated from field: engram.v1.CheckpointStatus checkpoint = 18;
+   */
+  checkpoint?: CheckpointStatus | undefined;
 };
 
 /**
@@ -385,6 +400,92 @@ export const JournalStatusSchema: GenMessage<JournalStatus> = /*@__PURE__*/
   messageDesc(file_engram_v1_admin_service, 7);
 
 /**
+ * ReplayStatus is how far the start has come with reading the journal back.
+ *
+ * @generated from message engram.v1.ReplayStatus
+ */
+export type ReplayStatus = Message<"engram.v1.ReplayStatus"> & {
+  /**
+   * Bytes of the journal that were read back.
+   *
+   * @generated from field: uint64 position = 1;
+   */
+  position: bigint;
+
+  /**
+   * Bytes of the journal that the start has to read back.
+   *
+   * @generated from field: uint64 total = 2;
+   */
+  total: bigint;
+};
+
+/**
+ * Describes the message engram.v1.ReplayStatus.
+ * Use `create(ReplayStatusSchema)` to create a new message.
+ */
+export const ReplayStatusSchema: GenMessage<ReplayStatus> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 8);
+
+/**
+ * CheckpointStatus is what is on disk besides the journal.
+ *
+ * @generated from message engram.v1.CheckpointStatus
+ */
+export type CheckpointStatus = Message<"engram.v1.CheckpointStatus"> & {
+  /**
+   * The number of the catalog in force, which grows with every checkpoint; 0
+   * until there is one.
+   *
+   * @generated from field: uint64 catalog = 1;
+   */
+  catalog: bigint;
+
+  /**
+   * When it was written.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 2;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * How long ago that was.
+   *
+   * @generated from field: google.protobuf.Duration age = 3;
+   */
+  age?: Duration | undefined;
+
+  /**
+   * The position in the journal from which a start would read.
+   *
+   * @generated from field: uint64 position = 4;
+   */
+  position: bigint;
+
+  /**
+   * Bytes of the journal behind that position: what a start would read back.
+   *
+   * @generated from field: uint64 tail_bytes = 5;
+   */
+  tailBytes: bigint;
+
+  /**
+   * What was found damaged, each naming file and offset; empty when all is
+   * well. Run `engram doctor` for what it means.
+   *
+   * @generated from field: repeated string damage = 6;
+   */
+  damage: string[];
+};
+
+/**
+ * Describes the message engram.v1.CheckpointStatus.
+ * Use `create(CheckpointStatusSchema)` to create a new message.
+ */
+export const CheckpointStatusSchema: GenMessage<CheckpointStatus> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 9);
+
+/**
  * ListSessionsRequest asks for a page.
  *
  * @generated from message engram.v1.ListSessionsRequest
@@ -417,7 +518,7 @@ export type ListSessionsRequest = Message<"engram.v1.ListSessionsRequest"> & {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 8);
+  messageDesc(file_engram_v1_admin_service, 10);
 
 /**
  * ListSessionsResponse is a page.
@@ -445,7 +546,7 @@ export type ListSessionsResponse = Message<"engram.v1.ListSessionsResponse"> & {
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 9);
+  messageDesc(file_engram_v1_admin_service, 11);
 
 /**
  * SessionInfo is one session.
@@ -557,7 +658,7 @@ export type SessionInfo = Message<"engram.v1.SessionInfo"> & {
  * Use `create(SessionInfoSchema)` to create a new message.
  */
 export const SessionInfoSchema: GenMessage<SessionInfo> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 10);
+  messageDesc(file_engram_v1_admin_service, 12);
 
 /**
  * CloseSessionRequest names a session.
@@ -585,7 +686,7 @@ export type CloseSessionRequest = Message<"engram.v1.CloseSessionRequest"> & {
  * Use `create(CloseSessionRequestSchema)` to create a new message.
  */
 export const CloseSessionRequestSchema: GenMessage<CloseSessionRequest> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 11);
+  messageDesc(file_engram_v1_admin_service, 13);
 
 /**
  * CloseSessionResponse says where the session stood.
@@ -606,7 +707,255 @@ export type CloseSessionResponse = Message<"engram.v1.CloseSessionResponse"> & {
  * Use `create(CloseSessionResponseSchema)` to create a new message.
  */
 export const CloseSessionResponseSchema: GenMessage<CloseSessionResponse> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 12);
+  messageDesc(file_engram_v1_admin_service, 14);
+
+/**
+ * CheckpointRequest says how thorough the checkpoint is to be.
+ *
+ * @generated from message engram.v1.CheckpointRequest
+ */
+export type CheckpointRequest = Message<"engram.v1.CheckpointRequest"> & {
+  /**
+   * What was forgotten, replaced or deleted goes from the disk before the
+   * answer: also the checkpoint and the journal's segments that still hold it
+   * are replaced. Takes longer.
+   *
+   * @generated from field: bool erase = 1;
+   */
+  erase: boolean;
+};
+
+/**
+ * Describes the message engram.v1.CheckpointRequest.
+ * Use `create(CheckpointRequestSchema)` to create a new message.
+ */
+export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 15);
+
+/**
+ * CheckpointResponse says what was written.
+ *
+ * @generated from message engram.v1.CheckpointResponse
+ */
+export type CheckpointResponse = Message<"engram.v1.CheckpointResponse"> & {
+  /**
+   * The number of the catalog that is now in force.
+   *
+   * @generated from field: uint64 catalog = 1;
+   */
+  catalog: bigint;
+
+  /**
+   * The position in the journal from which a start would read.
+   *
+   * @generated from field: uint64 position = 2;
+   */
+  position: bigint;
+
+  /**
+   * Spaces that had changed and were written.
+   *
+   * @generated from field: uint64 spaces = 3;
+   */
+  spaces: bigint;
+
+  /**
+   * Bytes written.
+   *
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+
+  /**
+   * What it took.
+   *
+   * @generated from field: google.protobuf.Duration took = 5;
+   */
+  took?: Duration | undefined;
+};
+
+/**
+ * Describes the message engram.v1.CheckpointResponse.
+ * Use `create(CheckpointResponseSchema)` to create a new message.
+ */
+export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 16);
+
+/**
+ * BackupRequest has nothing to say: a backup is of everything.
+ *
+ * @generated from message engram.v1.BackupRequest
+ */
+export type BackupRequest = Message<"engram.v1.BackupRequest"> & {
+};
+
+/**
+ * Describes the message engram.v1.BackupRequest.
+ * Use `create(BackupRequestSchema)` to create a new message.
+ */
+export const BackupRequestSchema: GenMessage<BackupRequest> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 17);
+
+/**
+ * BackupResponse is a part of a backup: `begin` first, then the chunks file by
+ * file and in order within each, then `end`. A stream that stops before `end`
+ * is no backup.
+ *
+ * @generated from message engram.v1.BackupResponse
+ */
+export type BackupResponse = Message<"engram.v1.BackupResponse"> & {
+  /**
+   * The part.
+   *
+   * @generated from oneof engram.v1.BackupResponse.part
+   */
+  part: {
+    /**
+     * What is to come.
+     *
+     * @generated from field: engram.v1.BackupBegin begin = 1;
+     */
+    value: BackupBegin;
+    case: "begin";
+  } | {
+    /**
+     * Bytes of one file.
+     *
+     * @generated from field: engram.v1.BackupChunk chunk = 2;
+     */
+    value: BackupChunk;
+    case: "chunk";
+  } | {
+    /**
+     * Everything was sent.
+     *
+     * @generated from field: engram.v1.BackupEnd end = 3;
+     */
+    value: BackupEnd;
+    case: "end";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message engram.v1.BackupResponse.
+ * Use `create(BackupResponseSchema)` to create a new message.
+ */
+export const BackupResponseSchema: GenMessage<BackupResponse> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 18);
+
+/**
+ * BackupBegin announces a backup.
+ *
+ * @generated from message engram.v1.BackupBegin
+ */
+export type BackupBegin = Message<"engram.v1.BackupBegin"> & {
+  /**
+   * The catalog: the file that names all others, as it is on disk. It carries
+   * its own checksum.
+   *
+   * @generated from field: bytes catalog = 1;
+   */
+  catalog: Uint8Array;
+
+  /**
+   * Its number.
+   *
+   * @generated from field: uint64 catalog_number = 2;
+   */
+  catalogNumber: bigint;
+
+  /**
+   * The files to come.
+   *
+   * @generated from field: uint64 files = 3;
+   */
+  files: bigint;
+
+  /**
+   * The sum of their sizes.
+   *
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+
+  /**
+   * The position in the journal that the backup stands for.
+   *
+   * @generated from field: uint64 position = 5;
+   */
+  position: bigint;
+};
+
+/**
+ * Describes the message engram.v1.BackupBegin.
+ * Use `create(BackupBeginSchema)` to create a new message.
+ */
+export const BackupBeginSchema: GenMessage<BackupBegin> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 19);
+
+/**
+ * BackupChunk is a stretch of one file. Every file carries checksums of its
+ * blocks: whoever keeps it verifies these.
+ *
+ * @generated from message engram.v1.BackupChunk
+ */
+export type BackupChunk = Message<"engram.v1.BackupChunk"> & {
+  /**
+   * The file's number. Its name is that in 16 hex digits and `.ckpt`.
+   *
+   * @generated from field: uint64 file = 1;
+   */
+  file: bigint;
+
+  /**
+   * Where in the file the bytes belong.
+   *
+   * @generated from field: uint64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * At most 1 MiB.
+   *
+   * @generated from field: bytes data = 3;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message engram.v1.BackupChunk.
+ * Use `create(BackupChunkSchema)` to create a new message.
+ */
+export const BackupChunkSchema: GenMessage<BackupChunk> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 20);
+
+/**
+ * BackupEnd ends a backup.
+ *
+ * @generated from message engram.v1.BackupEnd
+ */
+export type BackupEnd = Message<"engram.v1.BackupEnd"> & {
+  /**
+   * Files sent.
+   *
+   * @generated from field: uint64 files = 1;
+   */
+  files: bigint;
+
+  /**
+   * Bytes sent.
+   *
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message engram.v1.BackupEnd.
+ * Use `create(BackupEndSchema)` to create a new message.
+ */
+export const BackupEndSchema: GenMessage<BackupEnd> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 21);
 
 /**
  * ServerState is what the server is doing.
@@ -701,6 +1050,29 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof CloseSessionRequestSchema;
     output: typeof CloseSessionResponseSchema;
+  },
+  /**
+   * Writes a checkpoint of every space that changed since the last one, and
+   * returns when it is on stable storage. UNAVAILABLE while the journal is
+   * being replayed.
+   *
+   * @generated from rpc engram.v1.AdminService.Checkpoint
+   */
+  checkpoint: {
+    methodKind: "unary";
+    input: typeof CheckpointRequestSchema;
+    output: typeof CheckpointResponseSchema;
+  },
+  /**
+   * Streams a checkpoint made for the call: everything that was DURABLE when
+   * the call began, as one consistent state. The server goes on meanwhile.
+   *
+   * @generated from rpc engram.v1.AdminService.Backup
+   */
+  backup: {
+    methodKind: "server_streaming";
+    input: typeof BackupRequestSchema;
+    output: typeof BackupResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_engram_v1_admin_service, 0);

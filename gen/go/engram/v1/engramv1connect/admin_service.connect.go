@@ -32,6 +32,10 @@ const (
 	AdminServiceListSessionsProcedure = "/engram.v1.AdminService/ListSessions"
 	// AdminServiceCloseSessionProcedure is the procedure name of the AdminService's CloseSession RPC.
 	AdminServiceCloseSessionProcedure = "/engram.v1.AdminService/CloseSession"
+	// AdminServiceCheckpointProcedure is the procedure name of the AdminService's Checkpoint RPC.
+	AdminServiceCheckpointProcedure = "/engram.v1.AdminService/Checkpoint"
+	// AdminServiceBackupProcedure is the procedure name of the AdminService's Backup RPC.
+	AdminServiceBackupProcedure = "/engram.v1.AdminService/Backup"
 )
 
 var (
@@ -65,6 +69,20 @@ var (
 			Procedure:  AdminServiceCloseSessionProcedure,
 		}
 	})
+	adminServiceCheckpointSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_engram_v1_admin_service_proto.Services().ByName("AdminService").Methods().ByName("Checkpoint"),
+			Procedure:  AdminServiceCheckpointProcedure,
+		}
+	})
+	adminServiceBackupSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeServer,
+			Schema:     v1.File_engram_v1_admin_service_proto.Services().ByName("AdminService").Methods().ByName("Backup"),
+			Procedure:  AdminServiceBackupProcedure,
+		}
+	})
 )
 
 // AdminServiceClient is a client for the engram.v1.AdminService service.
@@ -77,6 +95,13 @@ type AdminServiceClient interface {
 	ListSessions(context.Context, *v1.ListSessionsRequest) (*v1.ListSessionsResponse, error)
 	// Ends a session: its stream is sent go_away, and it cannot be resumed.
 	CloseSession(context.Context, *v1.CloseSessionRequest) (*v1.CloseSessionResponse, error)
+	// Writes a checkpoint of every space that changed since the last one, and
+	// returns when it is on stable storage. UNAVAILABLE while the journal is
+	// being replayed.
+	Checkpoint(context.Context, *v1.CheckpointRequest) (*v1.CheckpointResponse, error)
+	// Streams a checkpoint made for the call: everything that was DURABLE when
+	// the call began, as one consistent state. The server goes on meanwhile.
+	Backup(context.Context, *v1.BackupRequest) (AdminServiceBackupClientStream, error)
 }
 
 // NewAdminServiceClient constructs a client for the engram.v1.AdminService service. Multiple
@@ -105,6 +130,26 @@ func (s AdminServiceWatchStatusClientStream) Close() error {
 	return s.stream.Close()
 }
 
+// AdminServiceBackupClientStream is the client stream for the AdminService's Backup RPC.
+type AdminServiceBackupClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s AdminServiceBackupClientStream) Receive() (*v1.BackupResponse, error) {
+	var res v1.BackupResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s AdminServiceBackupClientStream) Close() error {
+	return s.stream.Close()
+}
+
 // AdminServiceHandler is an implementation of the engram.v1.AdminService service.
 type AdminServiceHandler interface {
 	// How the server is doing.
@@ -115,6 +160,13 @@ type AdminServiceHandler interface {
 	ListSessions(context.Context, *v1.ListSessionsRequest) (*v1.ListSessionsResponse, error)
 	// Ends a session: its stream is sent go_away, and it cannot be resumed.
 	CloseSession(context.Context, *v1.CloseSessionRequest) (*v1.CloseSessionResponse, error)
+	// Writes a checkpoint of every space that changed since the last one, and
+	// returns when it is on stable storage. UNAVAILABLE while the journal is
+	// being replayed.
+	Checkpoint(context.Context, *v1.CheckpointRequest) (*v1.CheckpointResponse, error)
+	// Streams a checkpoint made for the call: everything that was DURABLE when
+	// the call began, as one consistent state. The server goes on meanwhile.
+	Backup(context.Context, *v1.BackupRequest, AdminServiceBackupServerStream) error
 }
 
 // RegisterAdminServiceHandler registers svc as the engram.v1.AdminService implementation on server.
@@ -125,6 +177,8 @@ func RegisterAdminServiceHandler(server *connect.Server, svc AdminServiceHandler
 		connect.Method{Spec: adminServiceWatchStatusSpec(), Handler: adapter.watchStatus},
 		connect.Method{Spec: adminServiceListSessionsSpec(), Handler: adapter.listSessions},
 		connect.Method{Spec: adminServiceCloseSessionSpec(), Handler: adapter.closeSession},
+		connect.Method{Spec: adminServiceCheckpointSpec(), Handler: adapter.checkpoint},
+		connect.Method{Spec: adminServiceBackupSpec(), Handler: adapter.backup},
 	)
 }
 
@@ -140,6 +194,21 @@ func (s AdminServiceWatchStatusServerStream) SendHeaders() error {
 
 // Send sends a response message to the client.
 func (s AdminServiceWatchStatusServerStream) Send(res *v1.WatchStatusResponse) error {
+	return s.stream.Send(res)
+}
+
+// AdminServiceBackupServerStream is the server stream for the AdminService's Backup RPC.
+type AdminServiceBackupServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s AdminServiceBackupServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s AdminServiceBackupServerStream) Send(res *v1.BackupResponse) error {
 	return s.stream.Send(res)
 }
 
@@ -160,6 +229,14 @@ func (UnimplementedAdminServiceHandler) ListSessions(context.Context, *v1.ListSe
 
 func (UnimplementedAdminServiceHandler) CloseSession(context.Context, *v1.CloseSessionRequest) (*v1.CloseSessionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "engram.v1.AdminService.CloseSession is not implemented")
+}
+
+func (UnimplementedAdminServiceHandler) Checkpoint(context.Context, *v1.CheckpointRequest) (*v1.CheckpointResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "engram.v1.AdminService.Checkpoint is not implemented")
+}
+
+func (UnimplementedAdminServiceHandler) Backup(context.Context, *v1.BackupRequest, AdminServiceBackupServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "engram.v1.AdminService.Backup is not implemented")
 }
 
 type adminServiceClient struct {
@@ -196,6 +273,22 @@ func (c *adminServiceClient) CloseSession(ctx context.Context, req *v1.CloseSess
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *adminServiceClient) Checkpoint(ctx context.Context, req *v1.CheckpointRequest) (*v1.CheckpointResponse, error) {
+	var res v1.CheckpointResponse
+	if err := c.client.CallUnary(ctx, adminServiceCheckpointSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *adminServiceClient) Backup(ctx context.Context, req *v1.BackupRequest) (AdminServiceBackupClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, adminServiceBackupSpec(), req)
+	if err != nil {
+		return AdminServiceBackupClientStream{}, err
+	}
+	return AdminServiceBackupClientStream{stream: stream}, nil
 }
 
 type adminServiceHandler struct{ svc AdminServiceHandler }
@@ -242,4 +335,24 @@ func (h adminServiceHandler) closeSession(ctx context.Context, _ connect.Spec, s
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h adminServiceHandler) checkpoint(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CheckpointRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Checkpoint(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h adminServiceHandler) backup(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.BackupRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.Backup(ctx, &req, AdminServiceBackupServerStream{stream: stream})
 }

@@ -49,7 +49,7 @@ class WatchStatusResponse(_message.Message):
     def __init__(self, status: _Optional[_Union[ServerStatus, _Mapping]] = ...) -> None: ...
 
 class ServerStatus(_message.Message):
-    __slots__ = ("state", "version", "started_at", "spaces", "active_sessions", "lanes", "workers", "journal", "pressure", "observations_total", "rejections_total", "refusals_total", "recalls_total", "unindexed", "observations", "memory_bytes")
+    __slots__ = ("state", "version", "started_at", "spaces", "active_sessions", "lanes", "workers", "journal", "pressure", "observations_total", "rejections_total", "refusals_total", "recalls_total", "unindexed", "observations", "memory_bytes", "replay", "checkpoint")
     STATE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,8 @@ class ServerStatus(_message.Message):
     UNINDEXED_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     state: ServerState
     version: str
     started_at: _timestamp_pb2.Timestamp
@@ -82,7 +84,9 @@ class ServerStatus(_message.Message):
     unindexed: int
     observations: int
     memory_bytes: int
-    def __init__(self, state: _Optional[_Union[ServerState, str]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spaces: _Optional[int] = ..., active_sessions: _Optional[int] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ..., pressure: _Optional[float] = ..., observations_total: _Optional[int] = ..., rejections_total: _Optional[int] = ..., refusals_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., unindexed: _Optional[int] = ..., observations: _Optional[int] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    replay: ReplayStatus
+    checkpoint: CheckpointStatus
+    def __init__(self, state: _Optional[_Union[ServerState, str]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spaces: _Optional[int] = ..., active_sessions: _Optional[int] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ..., pressure: _Optional[float] = ..., observations_total: _Optional[int] = ..., rejections_total: _Optional[int] = ..., refusals_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., unindexed: _Optional[int] = ..., observations: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., replay: _Optional[_Union[ReplayStatus, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointStatus, _Mapping]] = ...) -> None: ...
 
 class LaneStatus(_message.Message):
     __slots__ = ("priority", "depth", "capacity", "bytes", "capacity_bytes", "reserved")
@@ -129,6 +133,30 @@ class JournalStatus(_message.Message):
     disk_free_bytes: int
     failure: str
     def __init__(self, bytes: _Optional[int] = ..., segments: _Optional[int] = ..., durable_position: _Optional[int] = ..., commits: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., failure: _Optional[str] = ...) -> None: ...
+
+class ReplayStatus(_message.Message):
+    __slots__ = ("position", "total")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    total: int
+    def __init__(self, position: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+
+class CheckpointStatus(_message.Message):
+    __slots__ = ("catalog", "created_at", "age", "position", "tail_bytes", "damage")
+    CATALOG_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    TAIL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
+    catalog: int
+    created_at: _timestamp_pb2.Timestamp
+    age: _duration_pb2.Duration
+    position: int
+    tail_bytes: int
+    damage: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, catalog: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., position: _Optional[int] = ..., tail_bytes: _Optional[int] = ..., damage: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListSessionsRequest(_message.Message):
     __slots__ = ("space", "page_size", "page_token")
@@ -193,3 +221,69 @@ class CloseSessionResponse(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     session: SessionInfo
     def __init__(self, session: _Optional[_Union[SessionInfo, _Mapping]] = ...) -> None: ...
+
+class CheckpointRequest(_message.Message):
+    __slots__ = ("erase",)
+    ERASE_FIELD_NUMBER: _ClassVar[int]
+    erase: bool
+    def __init__(self, erase: bool = ...) -> None: ...
+
+class CheckpointResponse(_message.Message):
+    __slots__ = ("catalog", "position", "spaces", "bytes", "took")
+    CATALOG_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    SPACES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOOK_FIELD_NUMBER: _ClassVar[int]
+    catalog: int
+    position: int
+    spaces: int
+    bytes: int
+    took: _duration_pb2.Duration
+    def __init__(self, catalog: _Optional[int] = ..., position: _Optional[int] = ..., spaces: _Optional[int] = ..., bytes: _Optional[int] = ..., took: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class BackupRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class BackupResponse(_message.Message):
+    __slots__ = ("begin", "chunk", "end")
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    begin: BackupBegin
+    chunk: BackupChunk
+    end: BackupEnd
+    def __init__(self, begin: _Optional[_Union[BackupBegin, _Mapping]] = ..., chunk: _Optional[_Union[BackupChunk, _Mapping]] = ..., end: _Optional[_Union[BackupEnd, _Mapping]] = ...) -> None: ...
+
+class BackupBegin(_message.Message):
+    __slots__ = ("catalog", "catalog_number", "files", "bytes", "position")
+    CATALOG_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    catalog: bytes
+    catalog_number: int
+    files: int
+    bytes: int
+    position: int
+    def __init__(self, catalog: _Optional[bytes] = ..., catalog_number: _Optional[int] = ..., files: _Optional[int] = ..., bytes: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
+
+class BackupChunk(_message.Message):
+    __slots__ = ("file", "offset", "data")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    file: int
+    offset: int
+    data: bytes
+    def __init__(self, file: _Optional[int] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class BackupEnd(_message.Message):
+    __slots__ = ("files", "bytes")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    files: int
+    bytes: int
+    def __init__(self, files: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...

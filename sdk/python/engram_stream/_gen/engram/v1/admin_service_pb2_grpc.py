@@ -55,6 +55,16 @@ class AdminServiceStub(object):
                 request_serializer=engram_dot_v1_dot_admin__service__pb2.CloseSessionRequest.SerializeToString,
                 response_deserializer=engram_dot_v1_dot_admin__service__pb2.CloseSessionResponse.FromString,
                 _registered_method=True)
+        self.Checkpoint = channel.unary_unary(
+                '/engram.v1.AdminService/Checkpoint',
+                request_serializer=engram_dot_v1_dot_admin__service__pb2.CheckpointRequest.SerializeToString,
+                response_deserializer=engram_dot_v1_dot_admin__service__pb2.CheckpointResponse.FromString,
+                _registered_method=True)
+        self.Backup = channel.unary_stream(
+                '/engram.v1.AdminService/Backup',
+                request_serializer=engram_dot_v1_dot_admin__service__pb2.BackupRequest.SerializeToString,
+                response_deserializer=engram_dot_v1_dot_admin__service__pb2.BackupResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -89,6 +99,23 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Checkpoint(self, request, context):
+        """Writes a checkpoint of every space that changed since the last one, and
+        returns when it is on stable storage. UNAVAILABLE while the journal is
+        being replayed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Backup(self, request, context):
+        """Streams a checkpoint made for the call: everything that was DURABLE when
+        the call began, as one consistent state. The server goes on meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +138,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.CloseSession,
                     request_deserializer=engram_dot_v1_dot_admin__service__pb2.CloseSessionRequest.FromString,
                     response_serializer=engram_dot_v1_dot_admin__service__pb2.CloseSessionResponse.SerializeToString,
+            ),
+            'Checkpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.Checkpoint,
+                    request_deserializer=engram_dot_v1_dot_admin__service__pb2.CheckpointRequest.FromString,
+                    response_serializer=engram_dot_v1_dot_admin__service__pb2.CheckpointResponse.SerializeToString,
+            ),
+            'Backup': grpc.unary_stream_rpc_method_handler(
+                    servicer.Backup,
+                    request_deserializer=engram_dot_v1_dot_admin__service__pb2.BackupRequest.FromString,
+                    response_serializer=engram_dot_v1_dot_admin__service__pb2.BackupResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +259,60 @@ class AdminService(object):
             '/engram.v1.AdminService/CloseSession',
             engram_dot_v1_dot_admin__service__pb2.CloseSessionRequest.SerializeToString,
             engram_dot_v1_dot_admin__service__pb2.CloseSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Checkpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/engram.v1.AdminService/Checkpoint',
+            engram_dot_v1_dot_admin__service__pb2.CheckpointRequest.SerializeToString,
+            engram_dot_v1_dot_admin__service__pb2.CheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Backup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/engram.v1.AdminService/Backup',
+            engram_dot_v1_dot_admin__service__pb2.BackupRequest.SerializeToString,
+            engram_dot_v1_dot_admin__service__pb2.BackupResponse.FromString,
             options,
             channel_credentials,
             insecure,
