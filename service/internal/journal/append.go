@@ -12,6 +12,7 @@ type entry struct {
 	fields  []byte
 	payload []byte // the caller's
 	records int
+	seal    bool // no frame: what was queued before it is to end its segment
 	queued  time.Time
 	done    func(Position, error)
 	pos     Position // once written
@@ -42,6 +43,11 @@ func (s *Segments) Append(ctx context.Context, f *Frame) (Position, error) {
 	if err != nil {
 		return 0, err
 	}
+	return s.await(ctx, e)
+}
+
+// await enqueues e, as soon as there is room, and waits for its outcome.
+func (s *Segments) await(ctx context.Context, e *entry) (Position, error) {
 	type outcome struct {
 		pos Position
 		err error

@@ -20,7 +20,8 @@ func (s *Segments) commitLoop() {
 	s.markClean()
 }
 
-// take waits for frames and takes those that go into one commit.
+// take waits for frames and takes those that go into one commit: up to
+// maxCommitBytes, and nothing behind a seal.
 func (s *Segments) take() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,6 +35,9 @@ func (s *Segments) take() []*entry {
 	for n < len(s.queue) && (n == 0 || bytes+s.queue[n].prefix.size() <= maxCommitBytes) {
 		bytes += s.queue[n].prefix.size()
 		n++
+		if s.queue[n-1].seal {
+			break
+		}
 	}
 	batch := s.queue[:n:n]
 	s.queue = s.queue[n:]
@@ -45,21 +49,30 @@ func (s *Segments) take() []*entry {
 	return batch
 }
 
-// commit makes the batch durable, in as many segments as it takes.
+// commit makes the batch durable, in as many segments as it takes. A seal, if
+// there is one, is its last entry.
 func (s *Segments) commit(batch []*entry) {
 	for len(batch) > 0 {
 		if err := s.Err(); err != nil {
 			finish(batch, err)
 			return
 		}
+		frames := batch
+		if batch[len(batch)-1].seal {
+			frames = batch[:len(batch)-1]
+		}
 		active := s.active()
 		n, off := 0, active.end
-		for n < len(batch) && off+batch[n].prefix.size()+markSize <= active.capacity {
-			off += batch[n].prefix.size()
+		for n < len(frames) && off+frames[n].prefix.size()+markSize <= active.capacity {
+			off += frames[n].prefix.size()
 			n++
 		}
 		if n == len(batch) {
-			s.write(batch, nil)
+			_ = s.write(batch, nil) // everyone has been told
+			return
+		}
+		if len(frames) == 0 && active.end == headerSize {
+			finish(batch, nil) // there is nothing to seal
 			return
 		}
 		// The rest goes into the next segment, which has to be there before
@@ -67,13 +80,17 @@ func (s *Segments) commit(batch []*entry) {
 		next, err := s.takeSpare()
 		if err != nil {
 			if n > 0 {
-				s.write(batch[:n], nil)
+				_ = s.write(frames[:n], nil)
 			}
 			finish(batch[n:], err)
 			return
 		}
-		s.write(batch[:n], next)
-		batch = batch[n:]
+		if err := s.write(frames[:n], next); err != nil {
+			// Without the seal the rest has no place either.
+			finish(batch[n:], err)
+			return
+		}
+		batch = batch[n:] // a seal that is left finds the segment empty
 	}
 }
 
@@ -90,8 +107,8 @@ func finish(batch []*entry, err error) {
 
 // write is one commit: the batch, which fits the active segment, in one write
 // and one sync. With next, the segment is sealed and next becomes the active
-// one.
-func (s *Segments) write(batch []*entry, next *segment) {
+// one. It tells everyone in the batch, and returns, the outcome.
+func (s *Segments) write(batch []*entry, next *segment) error {
 	active := s.active()
 	b := s.buf[:0]
 	var last Position
@@ -143,6 +160,7 @@ func (s *Segments) write(batch []*entry, next *segment) {
 	if s.opts.Observe != nil {
 		s.opts.Observe(c)
 	}
+	return err
 }
 
 // store writes b at the end of the segment and syncs it. Any failure ends the

@@ -179,7 +179,7 @@ func recoveredFrames(t *testing.T, j journal.Journal, c cut, positions []journal
 		return got
 	}
 	if len(got) == 0 {
-		if c.acked > 0 {
+		if c.acked > 0 && positions[c.acked-1] >= c.trimmed {
 			t.Errorf("nothing recovered of %d acked", c.acked)
 		}
 		return got

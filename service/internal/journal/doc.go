@@ -47,8 +47,9 @@
 // sequence, count, number of rejections; per rejection sequence, observation
 // id, reason, message.
 //
-// Two kinds are the journal's own and are not handed out: a seal ends a full
-// segment and is on stable storage before the next one is written to; a clean
+// Two kinds are the journal's own and are not handed out: a seal ends a segment
+// that is full, or that is to be trimmed soon ([Segments.Seal]), and is on
+// stable storage before the next one is written to; a clean
 // mark is the last thing a Close writes.
 //
 // # Commits

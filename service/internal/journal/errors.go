@@ -8,6 +8,9 @@ import (
 // ErrClosed is returned by every call after Close.
 var ErrClosed = errors.New("the journal is closed")
 
+// ErrExists is returned by Create when the directory holds a log already.
+var ErrExists = errors.New("the directory holds a journal already")
+
 // ErrFull says that the disk has no room for the frame. Nothing was written;
 // the journal goes on, and takes frames again once there is room.
 var ErrFull = errors.New("the disk has no room for the journal")

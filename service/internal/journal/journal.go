@@ -27,6 +27,18 @@ type Journal interface {
 	// Trim removes frames before the position, in whole segments: some of
 	// them may stay. Frames from the position on always stay.
 	Trim(before Position) error
+	// Seal makes everything appended before it removable: after it, Trim of
+	// DurableEnd removes all frames that were there. Without any it changes
+	// nothing. It waits for its turn as Append does; frames appended meanwhile
+	// may come before or after it.
+	Seal(ctx context.Context) error
+	// ID tells this log from every other: it is drawn at random when the log
+	// is created and never changes. A position means something together with
+	// the id alone.
+	ID() uint64
+	// DurableEnd is the position behind all that is durable. It asks nothing
+	// of the disk.
+	DurableEnd() Position
 	// Usage tells how full the journal is and how it does.
 	Usage() Usage
 	// Err is the failure that ended the journal, or nil.

@@ -15,8 +15,8 @@ import (
 // It owns two goroutines, which Close waits for: the committer (commit.go),
 // the only one that writes to the active segment and the only one that calls
 // done functions and Observe; and the preparer (prepare.go), which makes the
-// next segment. Append, AppendAsync, Read, Trim, Usage and Err may be called
-// together, also with Close.
+// next segment. Append, AppendAsync, Seal, Read, Trim, ID, DurableEnd, Usage
+// and Err may be called together, also with Close.
 //
 // Lock order: trimming, then mu. mu is never held during file access, nor
 // during callbacks, but for the last steps of Close.
@@ -118,6 +118,16 @@ func (s *Segments) fail(cause error) error {
 		s.turn.Broadcast()
 	}
 	return s.err
+}
+
+// ID implements [Journal].
+func (s *Segments) ID() uint64 { return s.logID }
+
+// DurableEnd implements [Journal].
+func (s *Segments) DurableEnd() Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.durable
 }
 
 // Err implements [Journal].

@@ -33,6 +33,8 @@ func Run(t *testing.T, factory Factory) {
 		"async order":        testAsyncOrder,
 		"concurrent":         testConcurrent,
 		"trim":               testTrim,
+		"seal":               testSeal,
+		"id":                 testID,
 		"refusals":           testRefusals,
 		"canceled":           testCanceled,
 		"closed":             testClosed,
@@ -265,6 +267,82 @@ func testTrim(t *testing.T, factory Factory) {
 	}
 	j = open(t, l)
 	wantFrames(t, j, more[0].Position, more)
+}
+
+// testSeal wants all that was there removable after a Seal, and a Seal to
+// change nothing else.
+func testSeal(t *testing.T, factory Factory) {
+	l := factory(t)
+	j := open(t, l)
+	ctx := context.Background()
+	seal := func() {
+		t.Helper()
+		if err := j.Seal(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trim := func() {
+		t.Helper()
+		if err := j.Trim(j.DurableEnd()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty := j.DurableEnd()
+	seal()
+	if end := j.DurableEnd(); end != empty {
+		t.Fatalf("sealing an empty log moved its end from %d to %d", empty, end)
+	}
+	kept := appendN(t, j, 0, 3, 100)
+	seal()
+	kept = append(kept, appendN(t, j, 3, 5, 100)...)
+	wantFrames(t, j, 0, kept)
+	wantFrames(t, j, kept[2].Position, kept[2:])
+	trim()
+	wantFrames(t, j, kept[3].Position, kept[3:])
+	if _, err := ReadAll(j, kept[0].Position); err == nil {
+		t.Fatal("frames before a Seal survived a Trim behind it")
+	}
+	seal()
+	end := j.DurableEnd()
+	seal()
+	if again := j.DurableEnd(); again != end {
+		t.Fatalf("a second Seal moved the end from %d to %d", end, again)
+	}
+	trim()
+	wantFrames(t, j, 0, nil)
+	wantFrames(t, j, end, nil)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Seal(ctx); !errors.Is(err, journal.ErrClosed) {
+		t.Fatalf("Seal after Close: %v", err)
+	}
+	j = open(t, l)
+	if got := j.DurableEnd(); got != end {
+		t.Fatalf("the end is %d, was %d before it was opened again", got, end)
+	}
+	more := appendN(t, j, 5, 8, 100)
+	wantFrames(t, j, end, more)
+	if got, usage := j.DurableEnd(), j.Usage().Durable; got != usage || got <= more[2].Position {
+		t.Fatalf("DurableEnd is %d, Usage says %d, the last frame is at %d", got, usage, more[2].Position)
+	}
+}
+
+// testID wants an id that stays with the log and is no other's.
+func testID(t *testing.T, factory Factory) {
+	l := factory(t)
+	j := open(t, l)
+	id := j.ID()
+	appendN(t, j, 0, 40, 300)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := open(t, l).ID(); got != id {
+		t.Fatalf("id %x, was %x", got, id)
+	}
+	if other := open(t, factory(t)).ID(); other == id {
+		t.Fatal("two logs have one id")
+	}
 }
 
 func testRefusals(t *testing.T, factory Factory) {
