@@ -5,6 +5,7 @@ package scenario
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 	engram "github.com/engram-stream/engram/sdk/go"
 )
 
@@ -49,6 +51,8 @@ type server struct {
 	env     []string
 	addr    string
 	cmd     *exec.Cmd
+	// within runs what starts the process; nil is here. See namespace.
+	within func(func())
 }
 
 // start runs a server with the given flags; failpoints may be "".
@@ -63,27 +67,15 @@ func start(t testing.TB, failpoints string, args ...string) *server {
 	return s
 }
 
-// run starts the process and waits until it says where it listens and answers.
+// run starts the process and waits until it serves.
 func (s *server) run(listen string) {
 	s.t.Helper()
-	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", listen, "--data-dir", s.dataDir, "--log-level", "error"}, s.args...)...)
-	s.cmd.Env = append(os.Environ(), s.env...)
-	s.cmd.Stderr = s.t.Output()
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
+	if err := s.launch(listen); err != nil {
 		s.t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	_, s.addr, _ = strings.Cut(strings.TrimSpace(line), "http://")
-	if err != nil || s.addr == "" {
-		s.t.Fatalf("the server said %q: %v", line, err)
 	}
 	c, ctx := s.dial()
 	for {
-		if _, err := c.Status(ctx); err == nil {
+		if st, err := c.Status(ctx); err == nil && st.State != v1.ServerState_SERVER_STATE_REPLAYING {
 			return
 		} else if ctx.Err() != nil {
 			s.t.Fatalf("the server is not ready: %v", err)
@@ -91,9 +83,35 @@ func (s *server) run(listen string) {
 	}
 }
 
+// launch starts the process and waits until it says where it listens.
+func (s *server) launch(listen string) error {
+	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", listen, "--data-dir", s.dataDir, "--log-level", "error"}, s.args...)...)
+	s.cmd.Env = append(os.Environ(), s.env...)
+	s.cmd.Stderr = s.t.Output()
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	begin := s.cmd.Start
+	if s.within != nil {
+		begin = func() (err error) {
+			s.within(func() { err = s.cmd.Start() })
+			return err
+		}
+	}
+	if err := begin(); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if _, s.addr, _ = strings.Cut(strings.TrimSpace(line), "http://"); err != nil || s.addr == "" {
+		return errors.Join(fmt.Errorf("the server said %q: %w", line, err), s.cmd.Wait())
+	}
+	return nil
+}
+
 // kill ends the process as a crash would.
 func (s *server) kill() {
-	if s.cmd.ProcessState == nil {
+	if s.cmd != nil && s.cmd.ProcessState == nil {
 		_ = s.cmd.Process.Kill()
 		_ = s.cmd.Wait()
 	}

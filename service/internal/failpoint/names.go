@@ -9,10 +9,11 @@ const (
 	SpaceApply   = "space.apply"   // before a journaled frame is applied to its space
 	JournalSync  = "journal.sync"  // in place of the fsync of a group commit
 	JournalWrite = "journal.write" // in place of the write of a group commit
+	JournalSkip  = "journal.skip"  // an error leaves the fsync of a group commit out, and says it was done
 	EmbedCall    = "embed.call"    // before the embedding provider is called
 )
 
-var names = []string{WorkerBatch, WorkerItem, SpaceApply, JournalSync, JournalWrite, EmbedCall}
+var names = []string{WorkerBatch, WorkerItem, SpaceApply, JournalSync, JournalWrite, JournalSkip, EmbedCall}
 
 // Names lists every known failpoint.
 func Names() []string { return slices.Clone(names) }
