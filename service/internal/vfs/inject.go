@@ -17,6 +17,7 @@ const (
 	OpRemove      Op = "remove"
 	OpRename      Op = "rename"
 	OpSyncDir     Op = "syncdir"
+	OpMap         Op = "map"
 )
 
 // Call is one call before it is made.
@@ -127,6 +128,14 @@ func (i *Inject) SyncDir(dir string) error {
 		return err
 	}
 	return i.FS.SyncDir(dir)
+}
+
+// Map implements [FS].
+func (i *Inject) Map(name string, offset, length int64, private bool) (Mapping, error) {
+	if err := i.before(OpMap, name); err != nil {
+		return nil, err
+	}
+	return i.FS.Map(name, offset, length, private)
 }
 
 type injectFile struct {

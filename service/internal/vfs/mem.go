@@ -319,3 +319,19 @@ func (l *memLock) Close() error {
 	})
 	return nil
 }
+
+// Map implements [FS]: it is a copy of the range, private or not.
+func (m *Mem) Map(name string, offset, length int64, _ bool) (Mapping, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, node, err := m.find("map", name)
+	if err != nil {
+		return nil, err
+	}
+	if err := mapRange(name, offset, length, int64(len(node.cached))); err != nil {
+		return nil, err
+	}
+	b := alignedBytes(offset, length)
+	copy(b, node.cached[offset:])
+	return &heapMapping{name: name, bytes: b}, nil
+}

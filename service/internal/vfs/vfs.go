@@ -36,6 +36,22 @@ type FS interface {
 	// process, or returns [ErrLocked] at once. It is given back by Close, and
 	// by the end of the process, however that comes.
 	Lock(name string) (io.Closer, error)
+	// Map makes length bytes of an existing file, from offset on, readable as
+	// memory; the range has to lie within the file. A shared mapping is for
+	// reading only. A private one can also be written to, and neither the file
+	// nor any other mapping sees that. What others write to the file after the
+	// call may show or not. The mapping outlives the name.
+	Map(name string, offset, length int64, private bool) (Mapping, error)
+}
+
+// Mapping is a range of a file as memory.
+type Mapping interface {
+	// Bytes is the range. Its first byte has the same address modulo 64 as it
+	// has offset in the file. Reading it after Close, or a page of it that the
+	// disk cannot deliver, is a fault of the process.
+	Bytes() []byte
+	// Close gives the memory back. A second one returns fs.ErrClosed.
+	Close() error
 }
 
 // File is an open file.
