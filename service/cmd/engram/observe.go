@@ -126,22 +126,13 @@ func observe(ctx context.Context, v *verb, space string, pieces source.Pieces, f
 	if err != nil {
 		return summary{}, err
 	}
-	bar := v.progress()
+	bar := v.progressOf("observing", -1)
 	failed := feed(ctx, s, pieces, f, bar)
-	// What was taken so far is finished, even when the input turned out bad or
-	// was interrupted.
-	if ctx.Err() != nil {
-		failed = ctx.Err()
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-		defer cancel()
-	}
-	if failed == nil {
-		failed = v.rejections(s.Flush(ctx)) // to the level asked for; Close waits for VISIBLE
-	}
-	end, err := s.Close(ctx)
+	ctx, cancel := finishing(ctx, &failed)
+	defer cancel()
+	end, failed, err := finish(ctx, s, failed, v.rejections)
 	_ = bar.Finish() //nolint:errcheck // only looks
-	if err = v.rejections(err); err != nil {
+	if err != nil {
 		return summary{}, errors.Join(failed, err)
 	}
 	took := time.Since(began).Seconds()
@@ -153,6 +144,27 @@ func observe(ctx context.Context, v *verb, space string, pieces source.Pieces, f
 		Space: space, Session: s.ID(), Observed: end.FinalSequence, New: min(after.Generation-before.Generation, end.FinalSequence-end.Rejected), Rejected: end.Rejected,
 		Generation: after.Generation, Seconds: took, Rate: float64(end.FinalSequence) / took,
 	}, failed
+}
+
+// finishing is the context for what comes after the last observation was handed
+// over. What was taken so far is finished, even when the input turned out bad
+// or was interrupted; the latter is what failed then.
+func finishing(ctx context.Context, failed *error) (context.Context, context.CancelFunc) {
+	if ctx.Err() == nil {
+		return context.WithCancel(ctx)
+	}
+	*failed = ctx.Err()
+	return context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+}
+
+// finish ends a session: unless something failed before, what it took comes to
+// the level asked for. heard is what becomes of news of rejections.
+func finish(ctx context.Context, s *engram.Session, before error, heard func(error) error) (end engram.Closed, failed, err error) {
+	if failed = before; failed == nil {
+		failed = heard(s.Flush(ctx)) // to the level asked for; Close waits for VISIBLE
+	}
+	end, err = s.Close(ctx)
+	return end, failed, heard(err)
 }
 
 // rejections shows some of the observations that were not kept, if that is what
@@ -220,12 +232,13 @@ func observation(p source.Piece) (engram.Observation, error) {
 	return engram.Observation{ID: p.ID, Content: text, Vector: p.Vector, Metadata: meta, Replace: true}, nil
 }
 
-// progress shows how many were sent, on a terminal.
-func (v *verb) progress() *progressbar.ProgressBar {
+// progressOf shows on a terminal how many were handled, of a total unless it is
+// −1.
+func (v *verb) progressOf(what string, total int64) *progressbar.ProgressBar {
 	if f, ok := v.errs.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) || v.json {
-		return progressbar.DefaultSilent(-1)
+		return progressbar.DefaultSilent(total)
 	}
-	return progressbar.NewOptions(-1,
+	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(v.errs), progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("obs"),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("observing"))
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription(what))
 }
