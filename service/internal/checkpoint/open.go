@@ -1,0 +1,232 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"weak"
+
+	"github.com/engram-stream/engram/service/internal/clock"
+	"github.com/engram-stream/engram/service/internal/vfs"
+)
+
+// Open takes a directory, which it makes if needed, and finds the catalog in
+// force: the newest that is whole, files included. When that is not the newest
+// there is, or files are missing or shorter than they were, [Store.Damage]
+// says so. When there are catalogs and none can be read, the error is a
+// [*DamageError]; a format of the future gives a [*VersionError], and a
+// directory in use [vfs.ErrLocked].
+//
+// Temporaries, and files that no kept catalog names, are removed. With damage
+// the latter stay until the next [Store.Commit], for whoever wants to look.
+func Open(o Options) (*Store, error) {
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if err := o.FS.MkdirAll(o.Dir); err != nil {
+		return nil, fmt.Errorf("make checkpoint directory: %w", err)
+	}
+	lock, err := o.FS.Lock(path.Join(o.Dir, lockName))
+	if err != nil {
+		return nil, fmt.Errorf("lock checkpoints: %w", err)
+	}
+	s := &Store{
+		fs: o.FS, dir: o.Dir, clock: o.Clock, lock: lock,
+		files: map[FileID]*dataFile{}, catalogs: map[uint64]bool{}, mapped: map[FileID]weak.Pointer[File]{},
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+// recover is Open with the lock. Nobody else has s yet, so it takes no mu.
+func (s *Store) recover() error {
+	// What is read below, and perhaps built upon, has to survive a power cut,
+	// also when the process that wrote it was killed before its last sync.
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return fmt.Errorf("sync checkpoint directory: %w", err)
+	}
+	d, err := readDir(s.fs, s.dir)
+	if err != nil {
+		return err
+	}
+	s.number, s.nextFile = d.number, d.nextFile
+	for _, n := range d.catalogs {
+		s.catalogs[n] = true
+	}
+	read, damaged, err := d.readCatalogs()
+	if err != nil {
+		return err
+	}
+	s.found = damaged
+	if len(read) == 0 {
+		if len(damaged) > 0 {
+			return fmt.Errorf("open checkpoints: no catalog can be read: %w", errors.Join(damaged...))
+		}
+		if d.installing {
+			return fmt.Errorf("open checkpoints: %s is there and no catalog: an installation was not finished; install again", path.Join(s.dir, installName))
+		}
+	}
+	s.choose(d, read)
+	for id, size := range d.files {
+		s.files[id] = &dataFile{size: uint64(max(size, 1))}
+	}
+	return s.tidy(d)
+}
+
+// choose puts a catalog in force: the newest that has all its files, or, when
+// there is none, the newest, of which some spaces can still be read.
+func (s *Store) choose(d *directory, read []*Catalog) {
+	best := 0
+	for n, c := range read {
+		missing := d.missing(c)
+		s.found = append(s.found, missing...)
+		if len(missing) == 0 {
+			best = n
+			break
+		}
+	}
+	if best < len(read) {
+		s.latest = read[best]
+	}
+	if best+1 < len(read) {
+		s.previous = read[best+1]
+	}
+	for _, c := range read {
+		s.nextFile = max(s.nextFile, c.NextFile)
+	}
+}
+
+// tidy removes what a former process left.
+func (s *Store) tidy(d *directory) error {
+	remove := d.temporaries
+	if d.installing {
+		remove = append(remove, installName)
+	}
+	for _, name := range remove {
+		if err := s.fs.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove what is left of a checkpoint: %w", err)
+		}
+	}
+	if len(s.found) == 0 {
+		if err := s.sweep(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// directory is the content of a checkpoint directory.
+type directory struct {
+	fs          vfs.FS
+	dir         string
+	catalogs    []uint64 // numbers, the newest first
+	files       map[FileID]int64
+	temporaries []string
+	others      []string // what does not belong here
+	installing  bool
+	number      uint64 // the highest of a catalog, also of a temporary one
+	nextFile    FileID
+}
+
+func readDir(fsys vfs.FS, dir string) (*directory, error) {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	d := &directory{fs: fsys, dir: dir, files: map[FileID]int64{}}
+	for _, name := range names {
+		whole, temporary := strings.CutSuffix(name, tempSuffix)
+		number, isCatalog := parseCatalogName(whole)
+		id, isData := parseDataName(whole)
+		switch {
+		case isCatalog:
+			d.number = max(d.number, number)
+			if !temporary {
+				d.catalogs = append(d.catalogs, number)
+			}
+		case isData:
+			d.nextFile = max(d.nextFile, id+1)
+			if !temporary {
+				size, err := fsys.Stat(path.Join(dir, name))
+				if err != nil {
+					return nil, fmt.Errorf("look at checkpoint file: %w", err)
+				}
+				d.files[id] = size
+			}
+		case name == installName:
+			d.installing = true
+		case name != lockName:
+			d.others = append(d.others, name)
+		}
+		if temporary && (isCatalog || isData) {
+			d.temporaries = append(d.temporaries, name)
+		}
+	}
+	slices.Reverse(d.catalogs)
+	return d, nil
+}
+
+// readCatalogs reads every catalog, the newest first. Damaged ones are left
+// out of the first result and reported in the second.
+func (d *directory) readCatalogs() (read []*Catalog, damaged []error, err error) {
+	for _, number := range d.catalogs {
+		c, _, err := readCatalog(d.fs, d.dir, number)
+		var broken *DamageError
+		switch {
+		case errors.As(err, &broken):
+			damaged = append(damaged, broken)
+		case err != nil:
+			return nil, nil, fmt.Errorf("read catalog: %w", err)
+		default:
+			read = append(read, c)
+		}
+	}
+	return read, damaged, nil
+}
+
+// readCatalog reads one catalog file; the number of bytes it has comes along.
+func readCatalog(fsys vfs.FS, dir string, number uint64) (_ *Catalog, size int64, err error) {
+	name := path.Join(dir, catalogName(number))
+	f, err := fsys.OpenRead(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	size, err = f.Size()
+	if err != nil {
+		return nil, 0, err
+	}
+	if size > maxLine+maxCatalog {
+		return nil, size, damage(name, maxLine+maxCatalog, "the file has %d bytes, a catalog at most %d", size, maxLine+maxCatalog)
+	}
+	b := make([]byte, size)
+	if err := readFull(f, name, b, 0); err != nil {
+		return nil, size, err
+	}
+	c, err := decodeCatalog(name, number, b)
+	return c, size, err
+}
+
+// missing gives the damage that shows without reading the files of a catalog:
+// those that are not there, and those of another size.
+func (d *directory) missing(c *Catalog) (found []error) {
+	for _, id := range c.Files() {
+		name := path.Join(d.dir, dataName(id))
+		size, there := d.files[id]
+		switch want := c.Sizes[id]; {
+		case !there:
+			found = append(found, &DamageError{File: name, Cause: fs.ErrNotExist})
+		case uint64(size) != want:
+			found = append(found, damage(name, min(size, int64(want)), "the file has %d bytes, not %d", size, want))
+		}
+	}
+	return found
+}

@@ -1,0 +1,82 @@
+package checkpoint
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// blocksPerWorker is how many blocks are worth a goroutine: 4 MiB are verified
+// in about 0.4 ms, much more than a goroutine costs.
+const blocksPerWorker = 4
+
+// verify finds out whether the blocks from..to (exclusive) are whole, and
+// remembers it of those that are. Damage is reported of the first block that
+// has it.
+func (f *File) verify(from, to int) error {
+	pending := make([]int, 0, min(to-from, 1024))
+	for n := from; n < to; n++ {
+		if !f.sound[n].Load() {
+			pending = append(pending, n)
+		}
+	}
+	workers := min(runtime.GOMAXPROCS(0), (len(pending)+blocksPerWorker-1)/blocksPerWorker)
+	if workers <= 1 {
+		for _, n := range pending {
+			if err := f.verifyBlock(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var (
+		wg     sync.WaitGroup
+		next   atomic.Int64
+		mu     sync.Mutex
+		broken = len(pending) // the first that is damaged; guarded by mu
+		damage error
+	)
+	for range workers {
+		wg.Go(func() {
+			for {
+				at := int(next.Add(1)) - 1
+				if at >= len(pending) {
+					return
+				}
+				err := f.verifyBlock(pending[at])
+				if err == nil {
+					continue
+				}
+				// Those before it are being verified by others already.
+				mu.Lock()
+				if at < broken {
+					broken, damage = at, err
+				}
+				mu.Unlock()
+				return
+			}
+		})
+	}
+	wg.Wait()
+	return damage
+}
+
+// verifyBlock verifies one block through the mapping. A page that the disk
+// does not deliver is a fault of the processor (SIGBUS), which is damage too.
+func (f *File) verifyBlock(n int) (err error) {
+	from, to := f.foot.block(n)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = &DamageError{File: f.name, Offset: int64(from), Cause: fmt.Errorf("read block %d: %v", n, p)}
+		}
+	}()
+	err = f.foot.check(f.name, n, f.bytes[from:to])
+	runtime.KeepAlive(f)
+	if err == nil {
+		f.sound[n].Store(true)
+	}
+	return err
+}
