@@ -34,5 +34,5 @@
 // vectors of a row must be complete before Insert is called for it. Nothing is
 // ever freed or moved; there is no goroutine and nothing to close.
 //
-// It stands on floor F2 and imports packages vector and memory.
+// It stands on floor F2 and imports packages vector, memory and fault.
 package hnsw

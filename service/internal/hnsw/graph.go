@@ -31,8 +31,9 @@ type Candidate struct {
 // MaxRow is the highest row number a graph can hold.
 const MaxRow = math.MaxUint32 - 1
 
-// Graph is the graph. One goroutine at a time may call Insert, InsertBatch and
-// Check; every other method may be called at any time by anyone.
+// Graph is the graph. One goroutine at a time may call Insert, InsertBatch,
+// Remove, WriteImage and Check; every other method may be called at any time by
+// anyone.
 type Graph struct {
 	cfg    Config
 	scorer Scorer
@@ -47,6 +48,11 @@ type Graph struct {
 	// The inserter's own.
 	inserting atomic.Bool
 	work      workspace
+
+	// owner is what keeps the memory of a loaded image. The collector does not
+	// see the slices that lie in it, so each method keeps the graph alive, and
+	// the owner with it, until it is done with them.
+	owner any
 }
 
 // New makes an empty graph over the rows of s.

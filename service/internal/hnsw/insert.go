@@ -3,6 +3,7 @@ package hnsw
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"sync/atomic"
 )
@@ -50,10 +51,9 @@ func (g *Graph) Insert(row uint32) {
 	if row > MaxRow {
 		panic(fmt.Sprintf("hnsw: row %d exceeds %d", row, uint32(MaxRow)))
 	}
-	if !g.inserting.CompareAndSwap(false, true) {
-		panic("hnsw: concurrent Insert")
-	}
+	g.begin("Insert")
 	defer g.inserting.Store(false)
+	defer runtime.KeepAlive(g)
 	if g.Contains(row) {
 		return
 	}
@@ -71,6 +71,13 @@ func (g *Graph) Insert(row uint32) {
 	g.length.Add(1)
 	if level > top {
 		g.setEntryPoint(row, level)
+	}
+}
+
+// begin claims the inserter's part; whoever does stores false when done.
+func (g *Graph) begin(call string) {
+	if !g.inserting.CompareAndSwap(false, true) {
+		panic("hnsw: concurrent " + call)
 	}
 }
 

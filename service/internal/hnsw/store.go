@@ -5,6 +5,8 @@ import "sync/atomic"
 const (
 	chunkShift = 12
 	chunkRows  = 1 << chunkShift
+	// upperChunk is how many blocks an upper slice has.
+	upperChunk = chunkRows / 4
 )
 
 // chunk is the part of the graph that belongs to chunkRows consecutive rows.
@@ -29,16 +31,14 @@ type store struct {
 	baseSlots  int // 2M
 	upperSlots int // M
 	chunks     atomic.Pointer[[]*chunk]
-	// uppers are slices of chunkRows blocks of M slots, for the one row in M
+	// uppers are slices of upperChunk blocks of M slots, for the one row in M
 	// that reaches above layer 0.
-	uppers     atomic.Pointer[[][]uint32]
-	upperNext  int // number of the next free block
-	upperChunk int // blocks in an upper slice
+	uppers    atomic.Pointer[[][]uint32]
+	upperNext int // number of the next free block
 }
 
 func (s *store) init(m int) {
 	s.baseSlots, s.upperSlots = 2*m, m
-	s.upperChunk = chunkRows / 4
 	s.chunks.Store(&[]*chunk{})
 	s.uppers.Store(&[][]uint32{})
 }
@@ -62,16 +62,23 @@ func (s *store) level(row uint32) int {
 }
 
 // list returns the slots of a row at a layer that it reaches, to be read and
-// written with sync/atomic.
+// written with sync/atomic. It is nil when the memory of a removed row has been
+// given back.
 func (s *store) list(row uint32, layer int) []uint32 {
 	c := s.chunk(row)
+	if c == nil {
+		return nil
+	}
 	i := int(row % chunkRows)
 	if layer == 0 {
 		return c.base[i*s.baseSlots : (i+1)*s.baseSlots]
 	}
 	block := int(atomic.LoadUint32(&c.upper[i])) + layer - 1
-	blocks := (*s.uppers.Load())[block/s.upperChunk]
-	block %= s.upperChunk
+	blocks := (*s.uppers.Load())[block/upperChunk]
+	if blocks == nil {
+		return nil
+	}
+	block %= upperChunk
 	return blocks[block*s.upperSlots : (block+1)*s.upperSlots]
 }
 
@@ -83,12 +90,12 @@ func (s *store) place(row uint32, level int) {
 		return
 	}
 	// A row's blocks lie in one slice; what is left of the last one is lost.
-	if room := s.upperChunk - s.upperNext%s.upperChunk; room < level {
+	if room := upperChunk - s.upperNext%upperChunk; room < level {
 		s.upperNext += room
 	}
-	last := (s.upperNext + level - 1) / s.upperChunk
+	last := (s.upperNext + level - 1) / upperChunk
 	if table := *s.uppers.Load(); last >= len(table) {
-		grown := append(table[:len(table):len(table)], make([]uint32, s.upperChunk*s.upperSlots))
+		grown := append(table[:len(table):len(table)], make([]uint32, upperChunk*s.upperSlots))
 		s.uppers.Store(&grown)
 	}
 	atomic.StoreUint32(&c.upper[row%chunkRows], uint32(s.upperNext))
@@ -105,14 +112,18 @@ func (s *store) grow(row uint32) *chunk {
 	at := int(row >> chunkShift)
 	grown := make([]*chunk, max(at+1, len(table)))
 	copy(grown, table)
-	grown[at] = &chunk{
-		base:    make([]uint32, chunkRows*s.baseSlots),
+	grown[at] = newChunk(s.baseSlots)
+	s.chunks.Store(&grown)
+	return grown[at]
+}
+
+func newChunk(slots int) *chunk {
+	return &chunk{
+		base:    make([]uint32, chunkRows*slots),
 		levels:  make([]uint32, chunkRows),
 		upper:   make([]uint32, chunkRows),
 		parents: make([]uint32, chunkRows),
 	}
-	s.chunks.Store(&grown)
-	return grown[at]
 }
 
 // publish marks a placed row as part of the graph. Its lists are complete.
