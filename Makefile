@@ -90,6 +90,10 @@ soak: ## long and chaotic: kill -9 and panics under load, many rounds
 prove: ## measure, and write dated results into docs/measurements
 	go run ./service/prove -out docs/measurements
 
+.PHONY: bench-journal
+bench-journal: ## measure the journal side by side with Pebble, bbolt and badger; writes docs/measurements
+	go -C service/prove/peers run . -out $(CURDIR)/docs/measurements
+
 FUZZTIME ?= 20s
 
 .PHONY: fuzz-short
