@@ -35,12 +35,14 @@ func (s *Store) Commit(c Catalog) (*Catalog, error) {
 	if err := s.syncDir(); err != nil {
 		return nil, err
 	}
-	if err := replaceWith(s.fs, s.path(catalogName(next.Number)), content); err != nil {
-		return nil, fmt.Errorf("write catalog: %w", err)
-	}
+	// Known before it is there: should a rename fail and have happened, a later
+	// sweep still removes it.
 	s.mu.Lock()
 	s.catalogs[next.Number] = true
 	s.mu.Unlock()
+	if err := replaceWith(s.fs, s.path(catalogName(next.Number)), content); err != nil {
+		return nil, fmt.Errorf("write catalog: %w", err)
+	}
 	// From here on a power cut may leave either one in force. When this sync
 	// fails the store has ended, and the files of both stay where they are.
 	if err := s.syncDir(); err != nil {

@@ -22,7 +22,7 @@ type File struct {
 	name  string
 	foot  *footer
 	bytes []byte // the data, of the mapping
-	store *Store
+	fs    vfs.FS
 	sound []atomic.Bool // by block: it was found whole
 }
 
@@ -87,7 +87,7 @@ func (s *Store) load(id FileID) (*File, vfs.Mapping, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("map checkpoint file: %w", err)
 	}
-	return &File{name: name, foot: foot, bytes: mapping.Bytes(), store: s, sound: make([]atomic.Bool, len(foot.sums))}, mapping, nil
+	return &File{name: name, foot: foot, bytes: mapping.Bytes(), fs: s.fs, sound: make([]atomic.Bool, len(foot.sums))}, mapping, nil
 }
 
 func loadFooter(fsys vfs.FS, name string, id FileID) (_ *footer, err error) {
@@ -145,7 +145,7 @@ func (f *File) Private(r Ref) (*Private, error) {
 	if err := f.verifySection(r); err != nil {
 		return nil, err
 	}
-	mapping, err := f.store.fs.Map(f.name, int64(r.Offset), int64(r.Length), true)
+	mapping, err := f.fs.Map(f.name, int64(r.Offset), int64(r.Length), true)
 	runtime.KeepAlive(f)
 	if err != nil {
 		return nil, fmt.Errorf("map section: %w", err)

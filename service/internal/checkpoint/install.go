@@ -18,8 +18,8 @@ import (
 // its times.
 //
 // The directory is made if it is not there, and has to be empty or left by an
-// Install that was not finished; [Open] refuses the latter. After an error
-// nothing of the checkpoint is in force there.
+// Install that was not finished, which [Open] refuses. After an error the
+// directory is good for another Install only.
 func Install(fsys vfs.FS, dir string, c Catalog, open func(FileID) (io.ReadCloser, error)) (err error) {
 	content, err := c.encode()
 	if err != nil {
@@ -68,30 +68,35 @@ func clearForInstall(fsys vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, number := range d.catalogs {
-		return &OccupiedError{Dir: dir, Name: catalogName(number)}
-	}
 	if len(d.others) > 0 {
 		return &OccupiedError{Dir: dir, Name: d.others[0]}
 	}
+	var catalogs []string
+	for _, number := range d.catalogs {
+		catalogs = append(catalogs, catalogName(number))
+	}
+	files := d.temporaries
+	for id := range d.files {
+		files = append(files, dataName(id))
+	}
 	if !d.installing {
-		for id := range d.files {
-			return &OccupiedError{Dir: dir, Name: dataName(id)}
+		if left := append(catalogs, files...); len(left) > 0 {
+			return &OccupiedError{Dir: dir, Name: left[0]}
 		}
 		if err := writeFile(fsys, path.Join(dir, installName), nil); err != nil {
 			return fmt.Errorf("begin installation: %w", err)
 		}
+	}
+	// The mark before anything it speaks of; and a catalog must not outlive
+	// its files.
+	for _, names := range [][]string{nil, catalogs, files} {
+		for _, name := range names {
+			if err := fsys.Remove(path.Join(dir, name)); err != nil {
+				return fmt.Errorf("remove what an installation left: %w", err)
+			}
+		}
 		if err := fsys.SyncDir(dir); err != nil {
 			return fmt.Errorf("sync checkpoint directory: %w", err)
-		}
-	}
-	left := d.temporaries
-	for id := range d.files {
-		left = append(left, dataName(id))
-	}
-	for _, name := range left {
-		if err := fsys.Remove(path.Join(dir, name)); err != nil {
-			return fmt.Errorf("remove what an installation left: %w", err)
 		}
 	}
 	return nil
