@@ -250,52 +250,6 @@ func TestRecallWhileStreaming(t *testing.T) {
 	}
 }
 
-// Kill -9 during a stream: what was acked is there, each once, and the client
-// goes on by itself.
-func TestKillNineWhileStreaming(t *testing.T) {
-	s := start(t, "")
-	c, ctx := s.dial()
-	rounds, each := soak(3, 40), 2000
-	var acked atomic.Uint64
-	sess, err := c.OpenSession(ctx, "kept", engram.OnAck(func(l engram.Level, through, _ uint64) {
-		if l == engram.Durable {
-			acked.Store(through)
-		}
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	seq := 0
-	for range rounds {
-		for range each {
-			if _, err := sess.Observe(ctx, engram.Observation{Vector: []float32{float32(seq), 1, float32(seq % 7)}, Metadata: map[string]any{"n": float64(seq)}}); err != nil {
-				t.Fatal(err)
-			}
-			seq++
-		}
-		s.kill()
-		before := acked.Load()
-		s.again()
-		list := all(t, ctx, c, "kept")
-		if uint64(len(list)) < before {
-			t.Fatalf("%d were acked DURABLE and %d are there after kill -9", before, len(list))
-		}
-		for i, x := range list {
-			if x.Metadata["n"] != float64(i) {
-				t.Fatalf("number %v stands at place %d", x.Metadata["n"], i)
-			}
-		}
-	}
-	end, err := sess.Close(ctx)
-	if err != nil || int(end.FinalSequence) != seq {
-		t.Fatalf("%+v, %v; %+v", end, err, sess.Stats())
-	}
-	if n := len(ids(t, all(t, ctx, c, "kept"))); n != seq {
-		t.Fatalf("%d are there, %d were sent", n, seq)
-	}
-	s.stop()
-}
-
 // A journal that fails takes nothing new, says so, and recalls go on.
 func TestFailedJournalStillRecalls(t *testing.T) {
 	s := start(t, "journal.sync=error@4")
