@@ -53,6 +53,7 @@ type server struct {
 	cmd     *exec.Cmd
 	// within runs what starts the process; nil is here. See namespace.
 	within func(func())
+	attr   *syscall.SysProcAttr
 }
 
 // start runs a server with the given flags; failpoints may be "".
@@ -73,6 +74,12 @@ func (s *server) run(listen string) {
 	if err := s.launch(listen); err != nil {
 		s.t.Fatal(err)
 	}
+	s.ready()
+}
+
+// ready waits until the server serves.
+func (s *server) ready() {
+	s.t.Helper()
 	c, ctx := s.dial()
 	for {
 		if st, err := c.Status(ctx); err == nil && st.State != v1.ServerState_SERVER_STATE_REPLAYING {
@@ -87,6 +94,7 @@ func (s *server) run(listen string) {
 func (s *server) launch(listen string) error {
 	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", listen, "--data-dir", s.dataDir, "--log-level", "error"}, s.args...)...)
 	s.cmd.Env = append(os.Environ(), s.env...)
+	s.cmd.SysProcAttr = s.attr
 	s.cmd.Stderr = s.t.Output()
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

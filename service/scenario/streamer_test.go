@@ -119,6 +119,7 @@ func (w *streamer) open() {
 		w.t.Fatalf("%s: %d was acked DURABLE, and the session goes on after %d", w.name, acked, from)
 	}
 	w.acked.Store(from)
+	w.sent.Store(from)
 	w.start(from + 1)
 }
 
