@@ -21,16 +21,23 @@ type Inspection struct {
 	Records  int      // the numbers these decide
 	Clean    bool     // it was closed in order
 	// Damage is what was on stable storage once and is not any more.
-	Damage []*CorruptError
-	// Unread is how many bytes lie between a damaged place and the next frame
-	// that can be read, or the end of the segment; unused room included.
-	Unread int64
+	Damage []Damage
 	// Unfinished is what a crash may leave and [Open] mends: nobody was ever
 	// told that it is durable. Nothing in it was read.
 	Unfinished []*CorruptError
 }
 
-func (in *Inspection) damaged(e *CorruptError) { in.Damage = append(in.Damage, e) }
+// Damage is one damaged place. What was at the positions From to Until cannot
+// be read; Until is where the next frame begins that can be, or the end of the
+// segment, unused room included.
+type Damage struct {
+	*CorruptError
+	From, Until Position
+}
+
+func (in *Inspection) damaged(e *CorruptError, from, until Position) {
+	in.Damage = append(in.Damage, Damage{e, from, until})
+}
 
 // Inspect reads all of the log in a directory and changes nothing, takes no
 // lock and stops at no damage. fn, which may be nil, is called with every frame
@@ -116,10 +123,10 @@ func (in *Inspection) segments(all []*inspected, fn func(Position, *Frame) error
 		if i == 0 {
 			in.First, in.End = s.first, s.first+headerSize
 		} else if before := all[i-1]; before.bad == nil && before.past() != s.first {
-			in.damaged(&CorruptError{File: segmentName(path.Dir(s.name), before.past()), Why: fmt.Sprintf("the segment is missing: the next one is %s", s.name)})
+			in.damaged(&CorruptError{File: segmentName(path.Dir(s.name), before.past()), Why: fmt.Sprintf("the segment is missing: the next one is %s", s.name)}, before.past(), s.first)
 		}
 		if s.bad == nil && s.header.logID != in.ID {
-			in.damaged(&CorruptError{File: s.name, Why: "the segment is of another log"})
+			in.damaged(&CorruptError{File: s.name, Why: "the segment is of another log"}, s.first, s.past())
 			continue
 		}
 		if err := in.frames(s, fn); err != nil {
@@ -135,7 +142,11 @@ func (in *Inspection) segments(all []*inspected, fn func(Position, *Frame) error
 			if errors.Is(s.bad, errHeader) && i == len(all)-1 && !s.found.used() && !s.found.dirty {
 				in.Unfinished = append(in.Unfinished, e)
 			} else {
-				in.damaged(e)
+				until := s.first + headerSize
+				if in.ID == 0 {
+					until = s.past() // frames are bound to the log's id
+				}
+				in.damaged(e, s.first, until)
 			}
 		}
 	}
@@ -149,7 +160,7 @@ func (in *Inspection) order(all []*inspected, used int) {
 	for i, s := range all[:max(0, used)] {
 		if !s.found.sealed && !in.broken(s.name) {
 			in.Unfinished = slices.DeleteFunc(in.Unfinished, func(e *CorruptError) bool { return e.File == s.name })
-			in.damaged(&CorruptError{File: s.name, Offset: s.found.end, Why: fmt.Sprintf("the segment ends without a seal, but %s was in use after it", all[i+1].name)})
+			in.damaged(&CorruptError{File: s.name, Offset: s.found.end, Why: fmt.Sprintf("the segment ends without a seal, but %s was in use after it", all[i+1].name)}, s.first+Position(s.found.end), s.past())
 		}
 	}
 	if used < 0 {
@@ -157,7 +168,7 @@ func (in *Inspection) order(all []*inspected, used int) {
 	}
 	last := all[used]
 	if last.found.sealed && used == len(all)-1 {
-		in.damaged(&CorruptError{File: segmentName(path.Dir(last.name), last.past()), Why: "the segment is missing: the one before it was sealed, and the next one is made first"})
+		in.damaged(&CorruptError{File: segmentName(path.Dir(last.name), last.past()), Why: "the segment is missing: the one before it was sealed, and the next one is made first"}, last.past(), last.past())
 	}
 	in.Clean = last.found.clean
 }
@@ -226,12 +237,11 @@ func (in *Inspection) skip(s *inspected, r *reader, damage *CorruptError) (more 
 	case !errors.Is(err, damage):
 		return false, err
 	}
-	in.damaged(damage)
 	next, err := r.search(r.off + 1)
 	if err != nil {
 		return false, err
 	}
-	in.Unread += next - r.off
+	in.damaged(damage, s.first+Position(r.off), s.first+Position(next))
 	more = next < r.limit
 	r.off, t.end, t.stray = next, next, true // it was written to
 	return more, nil

@@ -3,7 +3,6 @@ package journal_test
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"testing"
 
 	"github.com/engram-stream/engram/service/internal/journal"
@@ -35,7 +34,7 @@ func TestInspectSound(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		disk, all := written(t, 60, clean)
 		in := inspected(t, disk, all)
-		if len(in.Damage)+len(in.Unfinished) > 0 || in.Unread != 0 || in.Frames != 60 || in.Clean != clean || in.ID == 0 {
+		if len(in.Damage)+len(in.Unfinished) > 0 || in.Frames != 60 || in.Clean != clean || in.ID == 0 {
 			t.Errorf("clean %v: %+v", clean, in)
 		}
 		if n := len(segments(t, disk)); in.Segments != n || n < 3 {
@@ -58,7 +57,13 @@ func TestInspectFlippedBits(t *testing.T) {
 			for off := int64(0); off < size; off += 1 + off%3 {
 				flip(t, disk, name, off, uint(off)%8)
 				in := inspected(t, disk, all)
-				said := slices.Concat(in.Damage, in.Unfinished)
+				said := in.Unfinished
+				for _, d := range in.Damage {
+					said = append(said, d.CorruptError)
+					if d.Until < d.From || d.Until > d.From+4096 {
+						t.Fatalf("byte %d of %s: damaged from %d to %d", off, name, d.From, d.Until)
+					}
+				}
 				if len(said) != 1 || said[0].File != name || said[0].Offset > off {
 					t.Fatalf("byte %d of %s: %v", off, name, said)
 				}
