@@ -27,6 +27,7 @@ func (s *Store) Commit(c Catalog) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.unhold(next)
 	content, err := next.encode()
 	if err != nil {
 		return nil, err
@@ -57,11 +58,11 @@ func (s *Store) Commit(c Catalog) (*Catalog, error) {
 	}
 	s.mu.Unlock()
 	// The catalog is in force whatever happens to the garbage.
-	_ = s.sweep()
+	_ = s.sweep(true)
 	return next, nil
 }
 
-// prepare checks c and gives the catalog to write.
+// prepare checks c and gives the catalog to write, whose files are held.
 func (s *Store) prepare(c *Catalog) (*Catalog, error) {
 	next := c.clone()
 	s.mu.Lock()
@@ -77,6 +78,10 @@ func (s *Store) prepare(c *Catalog) (*Catalog, error) {
 		}
 		next.Sizes[id] = f.size
 	}
+	// Whoever else holds one of its files may release it meanwhile.
+	for id := range next.Sizes {
+		s.files[id].holds++
+	}
 	// A number is used once, also when its Commit fails: what is left of it
 	// can then not be taken for another.
 	s.number++
@@ -85,6 +90,15 @@ func (s *Store) prepare(c *Catalog) (*Catalog, error) {
 	next.Created = s.clock.Now().UTC().Round(0)
 	next.NextFile = s.nextFile
 	return next, nil
+}
+
+// unhold ends what prepare began. Needs no mu.
+func (s *Store) unhold(c *Catalog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range c.Sizes {
+		s.files[id].holds--
+	}
 }
 
 // replaceWith writes a file under a temporary name, syncs it and gives it its
@@ -114,12 +128,14 @@ func writeFile(fsys vfs.FS, name string, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// sweep removes the catalogs that are not kept and the files that nobody
-// needs. What it cannot remove stays known, for the next sweep.
-func (s *Store) sweep() error {
+// sweep removes the files that nobody needs and, when asked to, the catalogs
+// that are not kept: only who is committing may ask, for the catalog of a
+// Commit that is under way is not kept yet. What it cannot remove stays known,
+// for the next sweep.
+func (s *Store) sweep(catalogs bool) error {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
-	names := s.takeGarbage()
+	names := s.takeGarbage(catalogs)
 	if len(names) == 0 {
 		return nil
 	}
@@ -140,7 +156,7 @@ func (s *Store) sweep() error {
 
 // takeGarbage gives the names of what can go, each with a function that makes
 // the store remember it (called with mu held), and forgets them.
-func (s *Store) takeGarbage() map[string]func() {
+func (s *Store) takeGarbage(catalogs bool) map[string]func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.usable() != nil {
@@ -166,7 +182,7 @@ func (s *Store) takeGarbage() map[string]func() {
 		}
 	}
 	for number := range s.catalogs {
-		if !slices.ContainsFunc(s.kept(), func(c *Catalog) bool { return c.Number == number }) {
+		if catalogs && !slices.ContainsFunc(s.kept(), func(c *Catalog) bool { return c.Number == number }) {
 			delete(s.catalogs, number)
 			garbage[catalogName(number)] = func() { s.catalogs[number] = true }
 		}

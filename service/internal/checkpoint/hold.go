@@ -40,6 +40,6 @@ func (s *Store) hold(c *Catalog) func() {
 		}
 		s.mu.Unlock()
 		// A failed removal is tried again by the next Commit.
-		_ = s.sweep()
+		_ = s.sweep(false)
 	})
 }

@@ -121,7 +121,7 @@ func (s *Store) tidy(d *directory) error {
 		}
 	}
 	if len(s.found) == 0 {
-		if err := s.sweep(); err != nil {
+		if err := s.sweep(true); err != nil {
 			return err
 		}
 	}
