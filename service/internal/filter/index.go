@@ -28,12 +28,12 @@ const (
 //   - opaque rows have metadata that was too large to be taken in; they may
 //     match any clause on metadata.
 //
-// Rows are never taken out: whoever deletes rows masks them, and builds a new
-// index when it compacts.
+// Rows that are deleted are masked by whoever deletes them, until [Index.Remove]
+// takes them out so that nothing of them stays behind.
 //
-// One goroutine adds; any number may ask meanwhile. The lock is a leaf: nothing
-// else is locked while it is held. Memory is bounded by MaxIndexedValues
-// strings and bitmaps, each bitmap by its rows.
+// One goroutine adds and removes; any number may ask meanwhile, or take an
+// image. The lock is a leaf: nothing else is locked while it is held. Memory is
+// bounded by MaxIndexedValues strings and bitmaps, each bitmap by its rows.
 type Index struct {
 	mu       sync.RWMutex
 	keys     map[string]*postings
@@ -64,28 +64,15 @@ func NewIndex() *Index {
 	}
 }
 
-// Add takes in one row. Rows should come in rising order, which is fastest,
-// and each only once. It does not retain o.
+// Add takes in one row. Rows should come in rising order, which is fastest. A
+// row that is there already is left as it is. It does not retain o.
 func (x *Index) Add(row uint32, o *memory.Observation) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.rows.Add(row)
-	for _, c := range [...]struct{ key, value string }{
-		{"context.location", o.Context.Location},
-		{"context.reason", o.Context.Reason},
-		{"context.method", o.Context.Method},
-	} {
-		if c.value != "" {
-			x.post(x.named(c.key), row, c.value)
-		}
+	if !x.rows.CheckedAdd(row) {
+		return
 	}
-	for _, s := range o.Context.Participants {
-		x.post(x.named("context.participants"), row, s)
-	}
-	x.post(x.named("confidence"), row, float64(o.Confidence))
-	x.post(x.named("importance"), row, float64(o.Importance))
-	x.post(x.named("emotional_valence"), row, float64(o.EmotionalValence))
-
+	builtin(o, func(key string, v any) { x.post(x.named(key), row, v) })
 	leaves := maxIndexedRowLeaves
 	for name, v := range o.Metadata {
 		if !x.walk(appendName(x.key, name), row, v, 1, &leaves) {
@@ -93,6 +80,25 @@ func (x *Index) Add(row uint32, o *memory.Observation) {
 			break
 		}
 	}
+}
+
+// builtin visits the values of the fields that every observation has.
+func builtin(o *memory.Observation, visit func(key string, v any)) {
+	for _, c := range [...]struct{ key, value string }{
+		{"context.location", o.Context.Location},
+		{"context.reason", o.Context.Reason},
+		{"context.method", o.Context.Method},
+	} {
+		if c.value != "" {
+			visit(c.key, c.value)
+		}
+	}
+	for _, s := range o.Context.Participants {
+		visit("context.participants", s)
+	}
+	visit("confidence", float64(o.Confidence))
+	visit("importance", float64(o.Importance))
+	visit("emotional_valence", float64(o.EmotionalValence))
 }
 
 // walk takes in everything under v, whose key is key. It reports false when
@@ -137,7 +143,9 @@ func (x *Index) at(key []byte) *postings {
 func (x *Index) named(key string) *postings {
 	p := x.keys[key]
 	if p == nil {
-		if len(x.keys) == MaxIndexedKeys {
+		// Once a key was refused, so are all new ones, whatever Remove makes
+		// room for: rows may have them already.
+		if x.overflow || len(x.keys) == MaxIndexedKeys {
 			x.overflow = true
 			return nil
 		}
