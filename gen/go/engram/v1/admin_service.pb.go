@@ -795,7 +795,11 @@ type CheckpointStatus struct {
 	TailBytes uint64 `protobuf:"varint,5,opt,name=tail_bytes,json=tailBytes,proto3" json:"tail_bytes,omitempty"`
 	// What was found damaged, each naming file and offset; empty when all is
 	// well. Run `engram doctor` for what it means.
-	Damage        []string `protobuf:"bytes,6,rep,name=damage,proto3" json:"damage,omitempty"`
+	Damage []string `protobuf:"bytes,6,rep,name=damage,proto3" json:"damage,omitempty"`
+	// Why the last attempt to write one failed; empty if it did not.
+	Failure string `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`
+	// Spaces whose rows are on disk alone until something asks for them.
+	AsleepSpaces  uint64 `protobuf:"varint,8,opt,name=asleep_spaces,json=asleepSpaces,proto3" json:"asleep_spaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -870,6 +874,20 @@ func (x *CheckpointStatus) GetDamage() []string {
 		return x.Damage
 	}
 	return nil
+}
+
+func (x *CheckpointStatus) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+func (x *CheckpointStatus) GetAsleepSpaces() uint64 {
+	if x != nil {
+		return x.AsleepSpaces
+	}
+	return 0
 }
 
 // ListSessionsRequest asks for a page.
@@ -1540,7 +1558,7 @@ type BackupBegin struct {
 	Files uint64 `protobuf:"varint,3,opt,name=files,proto3" json:"files,omitempty"`
 	// The sum of their sizes.
 	Bytes uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	// The position in the journal that the backup stands for.
+	// Where the journal begins that a restore makes.
 	Position      uint64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1789,7 +1807,7 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\afailure\x18\x06 \x01(\tR\afailure\"@\n" +
 	"\fReplayStatus\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x04R\x05total\"\xe7\x01\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\"\xa6\x02\n" +
 	"\x10CheckpointStatus\x12\x18\n" +
 	"\acatalog\x18\x01 \x01(\x04R\acatalog\x129\n" +
 	"\n" +
@@ -1798,7 +1816,9 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\bposition\x18\x04 \x01(\x04R\bposition\x12\x1d\n" +
 	"\n" +
 	"tail_bytes\x18\x05 \x01(\x04R\ttailBytes\x12\x16\n" +
-	"\x06damage\x18\x06 \x03(\tR\x06damage\"\x8f\x01\n" +
+	"\x06damage\x18\x06 \x03(\tR\x06damage\x12\x18\n" +
+	"\afailure\x18\a \x01(\tR\afailure\x12#\n" +
+	"\rasleep_spaces\x18\b \x01(\x04R\fasleepSpaces\"\x8f\x01\n" +
 	"\x13ListSessionsRequest\x122\n" +
 	"\x05space\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^([a-z0-9_-]{3,64})?$R\x05space\x12%\n" +
 	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12\x1d\n" +

@@ -347,7 +347,10 @@ type Space struct {
 	// How long old generations can be asked for.
 	HistoryWindow *durationpb.Duration `protobuf:"bytes,15,opt,name=history_window,json=historyWindow,proto3" json:"history_window,omitempty"`
 	// Observations that were quarantined.
-	Quarantined   uint64 `protobuf:"varint,16,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Quarantined uint64 `protobuf:"varint,16,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// Its rows are on disk alone: the first recall or observation brings them
+	// back, and takes a little longer.
+	Asleep        bool `protobuf:"varint,17,opt,name=asleep,proto3" json:"asleep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -494,6 +497,13 @@ func (x *Space) GetQuarantined() uint64 {
 	return 0
 }
 
+func (x *Space) GetAsleep() bool {
+	if x != nil {
+		return x.Asleep
+	}
+	return false
+}
+
 var File_engram_v1_space_proto protoreflect.FileDescriptor
 
 const file_engram_v1_space_proto_rawDesc = "" +
@@ -508,7 +518,7 @@ const file_engram_v1_space_proto_rawDesc = "" +
 	"\tmax_bytes\x18\x02 \x01(\x04R\bmaxBytes\"j\n" +
 	"\tRetention\x122\n" +
 	"\amax_age\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12)\n" +
-	"\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\"\x83\x05\n" +
+	"\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\"\x9b\x05\n" +
 	"\x05Space\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1c\n" +
@@ -529,7 +539,8 @@ const file_engram_v1_space_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12@\n" +
 	"\x0ehistory_window\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\rhistoryWindow\x12 \n" +
-	"\vquarantined\x18\x10 \x01(\x04R\vquarantined*Y\n" +
+	"\vquarantined\x18\x10 \x01(\x04R\vquarantined\x12\x16\n" +
+	"\x06asleep\x18\x11 \x01(\bR\x06asleep*Y\n" +
 	"\x06Metric\x12\x16\n" +
 	"\x12METRIC_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMETRIC_COSINE\x10\x01\x12\x0e\n" +

@@ -195,6 +195,18 @@ func (m *Space) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Asleep {
+		i--
+		if m.Asleep {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x88
+	}
 	if m.Quarantined != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Quarantined))
 		i--
@@ -420,6 +432,9 @@ func (m *Space) SizeVT() (n int) {
 	}
 	if m.Quarantined != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.Quarantined))
+	}
+	if m.Asleep {
+		n += 3
 	}
 	n += len(m.unknownFields)
 	return n
@@ -1185,6 +1200,26 @@ func (m *Space) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 17:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Asleep", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Asleep = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

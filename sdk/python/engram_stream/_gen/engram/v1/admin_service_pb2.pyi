@@ -143,20 +143,24 @@ class ReplayStatus(_message.Message):
     def __init__(self, position: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
 
 class CheckpointStatus(_message.Message):
-    __slots__ = ("catalog", "created_at", "age", "position", "tail_bytes", "damage")
+    __slots__ = ("catalog", "created_at", "age", "position", "tail_bytes", "damage", "failure", "asleep_spaces")
     CATALOG_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     AGE_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     TAIL_BYTES_FIELD_NUMBER: _ClassVar[int]
     DAMAGE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ASLEEP_SPACES_FIELD_NUMBER: _ClassVar[int]
     catalog: int
     created_at: _timestamp_pb2.Timestamp
     age: _duration_pb2.Duration
     position: int
     tail_bytes: int
     damage: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, catalog: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., position: _Optional[int] = ..., tail_bytes: _Optional[int] = ..., damage: _Optional[_Iterable[str]] = ...) -> None: ...
+    failure: str
+    asleep_spaces: int
+    def __init__(self, catalog: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., position: _Optional[int] = ..., tail_bytes: _Optional[int] = ..., damage: _Optional[_Iterable[str]] = ..., failure: _Optional[str] = ..., asleep_spaces: _Optional[int] = ...) -> None: ...
 
 class ListSessionsRequest(_message.Message):
     __slots__ = ("space", "page_size", "page_token")

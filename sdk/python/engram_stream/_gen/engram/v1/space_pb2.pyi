@@ -59,7 +59,7 @@ class Retention(_message.Message):
     def __init__(self, max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_observations: _Optional[int] = ...) -> None: ...
 
 class Space(_message.Message):
-    __slots__ = ("id", "incarnation", "dimension", "metric", "embedder", "generation", "observations", "unindexed", "bytes", "state", "quotas", "retention", "index_threshold", "created_at", "history_window", "quarantined")
+    __slots__ = ("id", "incarnation", "dimension", "metric", "embedder", "generation", "observations", "unindexed", "bytes", "state", "quotas", "retention", "index_threshold", "created_at", "history_window", "quarantined", "asleep")
     ID_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class Space(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     HISTORY_WINDOW_FIELD_NUMBER: _ClassVar[int]
     QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    ASLEEP_FIELD_NUMBER: _ClassVar[int]
     id: str
     incarnation: int
     dimension: int
@@ -92,4 +93,5 @@ class Space(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     history_window: _duration_pb2.Duration
     quarantined: int
-    def __init__(self, id: _Optional[str] = ..., incarnation: _Optional[int] = ..., dimension: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., embedder: _Optional[_Union[EmbedderSpec, _Mapping]] = ..., generation: _Optional[int] = ..., observations: _Optional[int] = ..., unindexed: _Optional[int] = ..., bytes: _Optional[int] = ..., state: _Optional[_Union[SpaceState, str]] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ..., retention: _Optional[_Union[Retention, _Mapping]] = ..., index_threshold: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., history_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., quarantined: _Optional[int] = ...) -> None: ...
+    asleep: bool
+    def __init__(self, id: _Optional[str] = ..., incarnation: _Optional[int] = ..., dimension: _Optional[int] = ..., metric: _Optional[_Union[Metric, str]] = ..., embedder: _Optional[_Union[EmbedderSpec, _Mapping]] = ..., generation: _Optional[int] = ..., observations: _Optional[int] = ..., unindexed: _Optional[int] = ..., bytes: _Optional[int] = ..., state: _Optional[_Union[SpaceState, str]] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ..., retention: _Optional[_Union[Retention, _Mapping]] = ..., index_threshold: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., history_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., quarantined: _Optional[int] = ..., asleep: bool = ...) -> None: ...
