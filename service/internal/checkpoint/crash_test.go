@@ -58,9 +58,8 @@ func (l *ledger) promise(committed, underWay uint64) {
 // in a pack file that all share, and one in a file of its own that lasts three
 // rounds.
 type round struct {
-	s     *checkpoint.Store
-	own   map[memory.SpaceID]checkpoint.Ref
-	drawn int
+	s   *checkpoint.Store
+	own map[memory.SpaceID]checkpoint.Ref
 }
 
 func (r *round) content(what string, n uint64, size int) []byte {

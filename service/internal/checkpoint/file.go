@@ -87,7 +87,11 @@ func (s *Store) load(id FileID) (*File, vfs.Mapping, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("map checkpoint file: %w", err)
 	}
-	return &File{name: name, foot: foot, bytes: mapping.Bytes(), fs: s.fs, sound: make([]atomic.Bool, len(foot.sums))}, mapping, nil
+	return newFile(name, foot, s.fs, mapping.Bytes()), mapping, nil
+}
+
+func newFile(name string, foot *footer, fsys vfs.FS, data []byte) *File {
+	return &File{name: name, foot: foot, fs: fsys, bytes: data, sound: make([]atomic.Bool, len(foot.sums))}
 }
 
 func loadFooter(fsys vfs.FS, name string, id FileID) (_ *footer, err error) {

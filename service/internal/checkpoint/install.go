@@ -36,9 +36,9 @@ func Install(fsys vfs.FS, dir string, c Catalog, open func(FileID) (io.ReadClose
 	if err := clearForInstall(fsys, dir); err != nil {
 		return err
 	}
-	buf := make([]byte, BlockSize)
+	scrub := scrubber{ctx: context.Background(), fs: fsys}
 	for _, id := range c.Files() {
-		if err := installFile(fsys, dir, id, c.Sizes[id], buf, open); err != nil {
+		if err := installFile(&scrub, dir, id, c.Sizes[id], open); err != nil {
 			return fmt.Errorf("install checkpoint file %016x: %w", uint64(id), err)
 		}
 	}
@@ -103,25 +103,26 @@ func clearForInstall(fsys vfs.FS, dir string) error {
 }
 
 // installFile copies one data file of size bytes, syncs and verifies it.
-func installFile(fsys vfs.FS, dir string, id FileID, size uint64, buf []byte, open func(FileID) (io.ReadCloser, error)) (err error) {
+func installFile(scrub *scrubber, dir string, id FileID, size uint64, open func(FileID) (io.ReadCloser, error)) (err error) {
 	from, err := open(id)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
 	name := path.Join(dir, dataName(id))
-	to, err := fsys.Create(name)
+	to, err := scrub.fs.Create(name)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(copyExactly(to, from, name, size, buf), to.Close()); err != nil {
+	if err := errors.Join(copyExactly(to, from, name, size, scrub.room(int(min(size, BlockSize)))), to.Close()); err != nil {
 		return err
 	}
-	_, found := scrubFile(context.Background(), fsys, name, id, buf, func(int) {})
+	_, found := scrub.file(name, id)
 	return errors.Join(found...)
 }
 
-// copyExactly copies size bytes and syncs them; from has to end there.
+// copyExactly copies size bytes and syncs them; from has to end there. buf is
+// not empty.
 func copyExactly(to vfs.File, from io.Reader, name string, size uint64, buf []byte) error {
 	var at uint64
 	for {

@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -100,12 +99,12 @@ func (r *Report) verifyFiles(d *directory, named map[FileID]bool) (bad map[FileI
 		all[id] = true
 	}
 	bad = map[FileID]bool{}
-	buf := make([]byte, BlockSize)
+	scrub := scrubber{ctx: context.Background(), fs: d.fs}
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		size, there := d.files[id]
 		f := FileReport{Name: dataName(id), ID: id, Size: size, Missing: !there, Referenced: named[id]}
 		var found []error
-		f.Blocks, found = scrubFile(context.Background(), d.fs, path.Join(d.dir, f.Name), id, buf, func(int) {})
+		f.Blocks, found = scrub.file(path.Join(d.dir, f.Name), id)
 		// What no catalog names may be half written.
 		if f.Referenced {
 			r.Damage = append(r.Damage, found...)
@@ -149,13 +148,4 @@ func (r *Report) judge(d *directory, read []*Catalog, bad map[FileID]bool) {
 func sameFile(a, b error) bool {
 	var x, y *DamageError
 	return errors.As(a, &x) && errors.As(b, &y) && x.File == y.File
-}
-
-// verdict is the error as a report has it.
-func verdict(name string, err error) error {
-	var newer *VersionError
-	if errors.As(err, &newer) {
-		return fmt.Errorf("verify checkpoints: %w", newer)
-	}
-	return asDamage(name, err)
 }

@@ -1,9 +1,9 @@
 package checkpoint
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -15,12 +15,9 @@ import (
 // the file system, not through the mappings, and verifies them. pace, which may
 // be nil, is called before each read with the number of bytes and may wait.
 // It returns how many blocks it read and the damage it found, each a
-// [*DamageError]; when ctx ends it stops with what it has. The files are held
+// [*DamageError] (a [*VersionError] of a file that this build cannot read); when ctx ends it stops with what it has. The files are held
 // meanwhile.
 func (s *Store) Scrub(ctx context.Context, pace func(bytes int)) (blocks int, damage []error) {
-	if pace == nil {
-		pace = func(int) {}
-	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -39,12 +36,12 @@ func (s *Store) Scrub(ctx context.Context, pace func(bytes int)) (blocks int, da
 		}
 	}
 	slices.Sort(ids)
-	buf := make([]byte, BlockSize)
+	scrub := scrubber{ctx: ctx, fs: s.fs, pace: pace}
 	for _, id := range slices.Compact(ids) {
 		if ctx.Err() != nil {
 			break
 		}
-		n, found := scrubFile(ctx, s.fs, s.path(dataName(id)), id, buf, pace)
+		n, found := scrub.file(s.path(dataName(id)), id)
 		blocks += n
 		damage = append(damage, found...)
 	}
@@ -63,7 +60,16 @@ func (s *Store) scrubCatalog(number uint64) error {
 	if !slices.ContainsFunc(s.kept(), func(c *Catalog) bool { return c.Number == number }) {
 		return nil
 	}
-	return asDamage(s.path(catalogName(number)), err)
+	return verdict(s.path(catalogName(number)), err)
+}
+
+// verdict is the error about a file as a report has it.
+func verdict(name string, err error) error {
+	var newer *VersionError
+	if errors.As(err, &newer) {
+		return newer
+	}
+	return asDamage(name, err)
 }
 
 // asDamage makes a DamageError of any error about a file.
@@ -75,9 +81,17 @@ func asDamage(name string, err error) error {
 	return &DamageError{File: name, Cause: err}
 }
 
-// scrubFile verifies every block of one file. buf has the size of a block.
-func scrubFile(ctx context.Context, fsys vfs.FS, name string, id FileID, buf []byte, pace func(int)) (blocks int, found []error) {
-	f, err := fsys.OpenRead(name)
+// scrubber verifies data files one after another. It belongs to one goroutine.
+type scrubber struct {
+	ctx  context.Context
+	fs   vfs.FS
+	pace func(bytes int) // may be nil
+	buf  []byte          // of the largest block so far
+}
+
+// file verifies every block of one file.
+func (s *scrubber) file(name string, id FileID) (blocks int, found []error) {
+	f, err := s.fs.OpenRead(name)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fs.ErrNotExist
@@ -86,7 +100,7 @@ func scrubFile(ctx context.Context, fsys vfs.FS, name string, id FileID, buf []b
 	}
 	size, err := f.Size()
 	if err == nil {
-		blocks, found = scrubBlocks(ctx, f, name, id, size, buf, pace)
+		blocks, found = s.blocks(f, name, id, size)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		found = append(found, asDamage(name, err))
@@ -94,18 +108,20 @@ func scrubFile(ctx context.Context, fsys vfs.FS, name string, id FileID, buf []b
 	return blocks, found
 }
 
-func scrubBlocks(ctx context.Context, r io.ReaderAt, name string, id FileID, size int64, buf []byte, pace func(int)) (blocks int, found []error) {
+func (s *scrubber) blocks(r io.ReaderAt, name string, id FileID, size int64) (blocks int, found []error) {
 	foot, err := readFooter(r, name, id, size)
 	if err != nil {
-		return 0, []error{asDamage(name, err)}
+		return 0, []error{verdict(name, err)}
 	}
 	for n := range foot.sums {
-		if ctx.Err() != nil {
+		if s.ctx.Err() != nil {
 			return blocks, found
 		}
 		from, to := foot.block(n)
-		block := buf[:to-from]
-		pace(len(block))
+		block := s.room(int(to - from))
+		if s.pace != nil {
+			s.pace(len(block))
+		}
 		blocks++
 		err := readFull(r, name, block, int64(from))
 		if err == nil {
@@ -115,16 +131,25 @@ func scrubBlocks(ctx context.Context, r io.ReaderAt, name string, id FileID, siz
 			found = append(found, err)
 		}
 	}
-	// The header is in the first block, and says nothing that is needed; that
-	// it is what the format says is looked at for whoever reads it elsewhere.
-	if len(found) == 0 {
-		head := buf[:headerSize]
-		if err := readFull(r, name, head, 0); err != nil {
-			return blocks, []error{err}
-		}
-		if want := appendHeader(nil, id); string(head) != string(want) {
-			found = append(found, &DamageError{File: name, Cause: fmt.Errorf("the header is %x, not %x", head, want)})
-		}
+	if len(found) > 0 {
+		return blocks, found
+	}
+	// The header is in the first block and nothing is read by it. That it is
+	// what the format says is for whoever finds the file without its name.
+	head := s.room(headerSize)
+	if err := readFull(r, name, head, 0); err != nil {
+		return blocks, []error{err}
+	}
+	if !bytes.Equal(head, appendHeader(nil, id)) {
+		found = append(found, damage(name, 0, "the header is %x", head))
 	}
 	return blocks, found
+}
+
+// room gives the first size bytes of the buffer.
+func (s *scrubber) room(size int) []byte {
+	if len(s.buf) < size {
+		s.buf = make([]byte, size)
+	}
+	return s.buf[:size]
 }

@@ -34,6 +34,10 @@ const (
 	aborted
 )
 
+// firstBuffer is the room a writer begins with, in bytes. It grows to a block:
+// most files of small spaces never need one.
+const firstBuffer = 4096
+
 // errWriterEnded is returned by a writer that was finished or aborted.
 var errWriterEnded = errors.New("the checkpoint file is finished or aborted")
 
@@ -41,8 +45,8 @@ var errWriterEnded = errors.New("the checkpoint file is finished or aborted")
 var errNested = errors.New("a section of the checkpoint file is being filled")
 
 // Create begins a data file with an id of its own. pace, which may be nil, is
-// called before each write with the number of bytes and may wait. The file has
-// a buffer of one block.
+// called before each write with the number of bytes and may wait. The writer has
+// a buffer of at most one block.
 //
 // A finished file is for the next Commit: one that begins after Finish and
 // does not name it removes it.
@@ -66,7 +70,7 @@ func (s *Store) Create(pace func(bytes int)) (*Writer, error) {
 	if pace == nil {
 		pace = func(int) {}
 	}
-	w := &Writer{s: s, id: id, file: file, pace: pace, buf: make([]byte, 0, BlockSize)}
+	w := &Writer{s: s, id: id, file: file, pace: pace, buf: make([]byte, 0, firstBuffer)}
 	w.buf = appendHeader(w.buf, id)
 	return w, nil
 }
