@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -57,6 +58,7 @@ var contestants = []contestant{
 	{"journal", "segment files, one frame a batch; records packed into it by the writer", openJournal},
 	{"pebble", "key and value a record, no compression, 64 MB memtables", openPebble},
 	{"pebble-separated", "the same with value separation", openPebbleSeparated},
+	{"pebble-large", "the same with 128 MB memtables and compaction from 8 files of level 0 on: puts more off until after a measurement this long", openPebbleLarge},
 	{"bbolt", "`DB.Batch`, free list in memory only", openBolt},
 	{"badger", "one transaction a batch, `SyncWrites`, no compression, values of 1 KB and more in the value log", openBadger},
 }
@@ -113,13 +115,14 @@ func writeAll(c contestant, dir string, records int) (written, error) {
 }
 
 // reopen opens what writeAll has left, writes one batch, and reads everything.
-func reopen(c contestant, dir string, records int) (reopened, error) {
+func reopen(c contestant, dir string, records int) (_ reopened, err error) {
 	fresh := pool(writers)[:batch]
 	began := time.Now()
 	s, err := c.open(dir)
 	if err != nil {
 		return reopened{}, err
 	}
+	defer func() { err = errors.Join(err, s.close()) }()
 	n := batches(records)
 	if err := s.write(0, uint64(n*batch), fresh); err != nil {
 		return reopened{}, err
@@ -144,7 +147,7 @@ func reopen(c contestant, dir string, records int) (reopened, error) {
 	if got != want {
 		return reopened{}, fmt.Errorf("%d records are there, %d were written; the sum of their checksums is %x, not %x", got.records, want.records, got.sum, want.sum)
 	}
-	return reopened{Ready: ready.Seconds(), Read: read.Seconds()}, s.close()
+	return reopened{Ready: ready.Seconds(), Read: read.Seconds()}, nil
 }
 
 // tally tells a set of records from another one, in whatever order they come.

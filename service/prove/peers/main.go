@@ -67,7 +67,14 @@ func compare(s settings) error {
 		return errors.New("nothing to measure")
 	}
 	seen := map[string][]figures{}
+	var disk []figures
 	for round := range s.rounds {
+		syscall.Sync()
+		d, err := plainFile(s.dir)
+		if err != nil {
+			return fmt.Errorf("plain file: %w", err)
+		}
+		disk = append(disk, d)
 		for _, c := range chosen {
 			f, err := measure(s, c)
 			if err != nil {
@@ -77,7 +84,7 @@ func compare(s settings) error {
 			seen[c.name] = append(seen[c.name], f)
 		}
 	}
-	text := page(s, chosen, seen)
+	text := page(s, chosen, seen, disk)
 	fmt.Print(text)
 	if s.out == "" {
 		return nil

@@ -12,7 +12,7 @@ import (
 )
 
 // page is the report, in Markdown.
-func page(s settings, chosen []contestant, seen map[string][]figures) string {
+func page(s settings, chosen []contestant, seen map[string][]figures, disk []figures) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# Journal and peers, %s", time.Now().Format(time.DateOnly))
@@ -34,6 +34,8 @@ func page(s settings, chosen []contestant, seen map[string][]figures) string {
 			spread(f, "%.2f", func(f figures) float64 { return f.Ready }),
 			spread(f, "%.2f", func(f figures) float64 { return f.Read }))
 	}
+	line("\nThe disk itself, in turn with them: %s records/s, written by one goroutine into a plain file with its room reserved, %d at a time and then a sync.",
+		spread(disk, "%.0f", func(f figures) float64 { return f.PerSecond }), writers*batch)
 	if own, found := seen[contestants[0].name]; found && len(chosen) > 1 {
 		line("\n%s against each of the others, of the medians; above 1 it does better:\n", contestants[0].name)
 		line("| | records/s | CPU | write amplification | takes writes again | reads all |")

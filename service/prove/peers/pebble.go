@@ -9,34 +9,38 @@ import (
 
 type pebbleStore struct{ db *pebble.DB }
 
-func openPebble(dir string) (store, error) { return pebbleWith(dir, nil) }
+// openPebble has settings close to what its makers use in production.
+func openPebble(dir string) (store, error) { return pebbleWith(dir, &pebble.Options{}) }
 
 // openPebbleSeparated keeps values of 512 bytes and more in blob files, with
 // the settings of Pebble's own benchmark.
 func openPebbleSeparated(dir string) (store, error) {
-	return pebbleWith(dir, func() pebble.ValueSeparationPolicy {
+	o := &pebble.Options{}
+	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
 		return pebble.ValueSeparationPolicy{
 			Enabled: true, MinimumSize: 512, MaxBlobReferenceDepth: 10,
 			RewriteMinimumAge: 5 * time.Minute, TargetGarbageRatio: 1,
 		}
-	})
+	}
+	return pebbleWith(dir, o)
 }
 
-func pebbleWith(dir string, separation func() pebble.ValueSeparationPolicy) (store, error) {
-	o := &pebble.Options{
-		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                64 << 20,
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       24,
-		LBaseMaxBytes:               256 << 20,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
-		Logger:                      quiet{},
+func openPebbleLarge(dir string) (store, error) {
+	return pebbleWith(dir, &pebble.Options{MemTableSize: 128 << 20, L0CompactionThreshold: 8})
+}
+
+// pebbleWith opens a store with these settings, and ours where there are none.
+func pebbleWith(dir string, o *pebble.Options) (store, error) {
+	if o.MemTableSize == 0 {
+		o.MemTableSize, o.L0CompactionThreshold = 64<<20, 4
 	}
+	o.FormatMajorVersion = pebble.FormatNewest
+	o.MemTableStopWritesThreshold = 4
+	o.L0StopWritesThreshold = 24
+	o.LBaseMaxBytes = 256 << 20
+	o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+	o.Logger = quiet{}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
-	if separation != nil {
-		o.Experimental.ValueSeparationPolicy = separation
-	}
 	db, err := pebble.Open(dir, o)
 	if err != nil {
 		return nil, err

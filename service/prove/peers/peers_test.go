@@ -3,7 +3,11 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestContestants wants every contestant to keep what it is given: what is
 // measured is then the same thing. reopen checks it.
@@ -40,7 +44,11 @@ func TestPage(t *testing.T) {
 			seen[c.name] = append(seen[c.name], figures{PerSecond: float64(1000/(i+1) + round), CPU: 2, Amplification: 1, Ready: 1, Read: 1})
 		}
 	}
-	got := page(settings{dir: t.TempDir(), rounds: 3, records: 1}, contestants, seen)
+	disk, err := plainFile(t.TempDir())
+	if err != nil || disk.PerSecond <= 0 {
+		t.Fatal(disk, err)
+	}
+	got := page(settings{dir: t.TempDir(), rounds: 3, records: 1}, contestants, seen, []figures{disk})
 	for _, want := range []string{"| journal | 1001 (1000–1002) | 2.00 (2.00–2.00) |", "The fastest of the others is pebble: 2.00 times", "1024 records a measurement"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %q:\n%s", want, got)
