@@ -11,7 +11,8 @@ import (
 
 // Commit puts a catalog in force and returns it as it stands there: a copy of c
 // with its number, time, next file and sizes. Every file it names has to be
-// finished and there. When Commit returns, the catalog is on stable storage;
+// finished and there, and none that [Store.Damage] reports: else the error is a
+// [*CatalogError]. When Commit returns, the catalog is on stable storage;
 // after an error the former one stays in force.
 //
 // The catalog in force before is kept as the previous one. Files that neither
@@ -75,6 +76,9 @@ func (s *Store) prepare(c *Catalog) (*Catalog, error) {
 		f := s.files[id]
 		if f == nil || !f.finished() {
 			return nil, &CatalogError{"files", fmt.Sprintf("has %016x, which is not a finished file", uint64(id))}
+		}
+		if f.broken {
+			return nil, &CatalogError{"files", fmt.Sprintf("has %016x, which is damaged", uint64(id))}
 		}
 		next.Sizes[id] = f.size
 	}

@@ -179,6 +179,10 @@ func TestTruncated(t *testing.T) {
 			fallsBack(t, disk, first, name, max(size, len(good)))
 			s := open(t, disk)
 			if strings.HasSuffix(name, ".ckpt") {
+				var refused *checkpoint.CatalogError
+				if _, err := s.Commit(*second); !errors.As(err, &refused) {
+					t.Fatalf("commit of a file cut to %d: %v", size, err)
+				}
 				if err := damaged(bySections(s, refs), name, max(size, len(good))); err != nil {
 					t.Fatalf("%s cut to %d: %v", name, size, err)
 				}
@@ -205,6 +209,11 @@ func TestMissingFile(t *testing.T) {
 	}
 	if err := bySections(s, refs); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("a missing file gives %v", err)
+	}
+	// What is not whole is not committed again.
+	var refused *checkpoint.CatalogError
+	if _, err := s.Commit(*second); !errors.As(err, &refused) {
+		t.Fatalf("commit of a missing file: %v", err)
 	}
 	// A Commit mends it: numbers and ids go on, what was damaged goes.
 	third, _ := one(t, s, 3, []byte("the third"))

@@ -76,8 +76,8 @@ func FuzzFooter(f *testing.F) {
 	})
 }
 
-// FuzzCatalog reads arbitrary bytes as a catalog. One that passes is written
-// and read again without a change.
+// FuzzCatalog reads arbitrary bytes as a catalog, or behind a header line that
+// is right for them. One that passes is written and read again without a change.
 func FuzzCatalog(f *testing.F) {
 	c := &Catalog{
 		Number: 3, Created: time.Unix(1, 2).UTC(), Journal: 1<<64 - 1, Position: 9, NextFile: 8,
@@ -90,17 +90,21 @@ func FuzzCatalog(f *testing.F) {
 		f.Fatal(err)
 	}
 	body := good[bytes.IndexByte(good, '\n')+1:]
-	f.Add(good)
-	f.Add([]byte("engram-catalog 1 0 00000000\n"))
-	f.Add([]byte(strings.Repeat("engram-catalog", 10)))
+	f.Add(good, false)
+	f.Add(body, true)
+	f.Add([]byte("engram-catalog 1 0 00000000\n"), false)
+	f.Add([]byte(strings.Repeat("engram-catalog", 10)), false)
 	for _, bad := range []string{
 		"", "{", "null", "{}", string(body) + " ", strings.Replace(string(body), `"f":7`, `"f":9`, 1),
 		strings.Replace(string(body), "tests", "T", 1), strings.Replace(string(body), `"number"`, `"numbers"`, 1),
 	} {
-		f.Add(append(headerLine(catalogVersion, []byte(bad)), bad...))
+		f.Add([]byte(bad), true)
 	}
-	f.Add(append(headerLine(catalogVersion+1, body), body...))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Add(append(headerLine(catalogVersion+1, body), body...), false)
+	f.Fuzz(func(t *testing.T, b []byte, framed bool) {
+		if framed {
+			b = append(headerLine(catalogVersion, b), b...)
+		}
 		c, err := decodeCatalog("c", 3, b)
 		if err != nil {
 			var d *DamageError

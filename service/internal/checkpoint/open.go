@@ -79,6 +79,13 @@ func (s *Store) recover() error {
 	for id, size := range d.files {
 		s.files[id] = &dataFile{size: uint64(max(size, 1))}
 	}
+	for _, c := range read {
+		for id, size := range c.Sizes {
+			if f := s.files[id]; f != nil && f.size != size {
+				f.broken = true
+			}
+		}
+	}
 	return s.tidy(d)
 }
 

@@ -55,6 +55,8 @@ type dataFile struct {
 	// until then it is not removed although no catalog names it.
 	fresh bool
 	round uint64 // Commits begun when it was finished
+	// The size is not what a catalog says: no Commit may name it.
+	broken bool
 }
 
 func (f *dataFile) finished() bool { return f.size > 0 }
