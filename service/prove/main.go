@@ -22,8 +22,9 @@ import (
 func main() {
 	out := flag.String("out", "docs/measurements", "folder to write the results to")
 	quick := flag.Bool("quick", false, "a tenth of the work, to see that it runs; the figures mean little")
+	only := flag.String("only", "", "one part: streaming, recalling or restart; nothing is written then")
 	flag.Parse()
-	if err := prove(*out, *quick); err != nil {
+	if err := prove(*out, *only, *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "prove:", err)
 		os.Exit(1)
 	}
@@ -37,7 +38,7 @@ func (r *report) linef(format string, args ...any) {
 	fmt.Printf(format+"\n", args...)
 }
 
-func prove(out string, quick bool) error {
+func prove(out, only string, quick bool) error {
 	dir, err := os.MkdirTemp("", "engram-prove-")
 	if err != nil {
 		return err
@@ -52,16 +53,27 @@ func prove(out string, quick bool) error {
 	r.linef("")
 	r.linef("Command: `make prove`. Server and client are two processes on one machine: %d cores (%s), %s, Linux file system under the system's temporary folder.",
 		runtime.NumCPU(), cpuModel(), runtime.Version())
-	for _, m := range []func(*report, *server, bool) error{streaming, recalling} {
+	for _, part := range []struct {
+		name    string
+		measure func(*report, *server, bool) error
+	}{{"streaming", streaming}, {"recalling", recalling}} {
+		if only != "" && only != part.name {
+			continue
+		}
 		s, err := start(bin, filepath.Join(dir, fmt.Sprintf("data-%d", time.Now().UnixNano())))
 		if err != nil {
 			return err
 		}
-		if err := errorsJoin(m(r, s, quick), s.stop()); err != nil {
+		if err := errorsJoin(part.measure(r, s, quick), s.stop()); err != nil {
 			return err
 		}
 	}
-	if quick {
+	if only == "" || only == "restart" {
+		if err := restarting(r, bin, dir, quick); err != nil {
+			return err
+		}
+	}
+	if quick || only != "" {
 		return nil
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {

@@ -6,22 +6,23 @@ import "time"
 // file, doc is the help for flags, printed files and the reference, and range
 // is the interval that a number, a size or a duration must lie in.
 type Config struct {
-	Profile     string    `koanf:"profile" doc:"Named set of defaults: default, or small (laptops, small containers)." oneof:"default small"`
-	Listen      string    `koanf:"listen" doc:"Address to serve on, host:port. Port 0 picks a free one."`
-	ListenFile  string    `koanf:"listen_file" doc:"File that the chosen address is written to, for scripts. Empty: none."`
-	AdminListen string    `koanf:"admin_listen" doc:"Address for pprof, apart from the main one. Empty: off."`
-	DataDir     string    `koanf:"data_dir" doc:"Directory of journal and checkpoints; made when missing."`
-	Log         Log       `koanf:"log" doc:"Logging, to standard error."`
-	Queue       Queue     `koanf:"queue" doc:"The observation queue: three lanes, bounded in items and bytes."`
-	Worker      Worker    `koanf:"worker" doc:"The worker pool, which journals and applies batches."`
-	Session     Session   `koanf:"session" doc:"Sessions and their windows."`
-	Limits      Limits    `koanf:"limits" doc:"Sizes beyond which a request or an observation is rejected."`
-	Space       Space     `koanf:"space" doc:"Defaults for spaces that are created without saying otherwise."`
-	Embed       Embed     `koanf:"embed" doc:"How text becomes a vector."`
-	Journal     Journal   `koanf:"journal" doc:"The durable log."`
-	Telemetry   Telemetry `koanf:"telemetry" doc:"Metrics. Traces follow the standard OTEL_ variables."`
-	CORS        CORS      `koanf:"cors" doc:"Access from web pages of other origins."`
-	Drain       Drain     `koanf:"drain" doc:"Stopping in good order."`
+	Profile     string     `koanf:"profile" doc:"Named set of defaults: default, or small (laptops, small containers)." oneof:"default small"`
+	Listen      string     `koanf:"listen" doc:"Address to serve on, host:port. Port 0 picks a free one."`
+	ListenFile  string     `koanf:"listen_file" doc:"File that the chosen address is written to, for scripts. Empty: none."`
+	AdminListen string     `koanf:"admin_listen" doc:"Address for pprof, apart from the main one. Empty: off."`
+	DataDir     string     `koanf:"data_dir" doc:"Directory of journal and checkpoints; made when missing."`
+	Log         Log        `koanf:"log" doc:"Logging, to standard error."`
+	Queue       Queue      `koanf:"queue" doc:"The observation queue: three lanes, bounded in items and bytes."`
+	Worker      Worker     `koanf:"worker" doc:"The worker pool, which journals and applies batches."`
+	Session     Session    `koanf:"session" doc:"Sessions and their windows."`
+	Limits      Limits     `koanf:"limits" doc:"Sizes beyond which a request or an observation is rejected."`
+	Space       Space      `koanf:"space" doc:"Defaults for spaces that are created without saying otherwise."`
+	Embed       Embed      `koanf:"embed" doc:"How text becomes a vector."`
+	Journal     Journal    `koanf:"journal" doc:"The durable log."`
+	Checkpoint  Checkpoint `koanf:"checkpoint" doc:"Checkpoints: what a start reads in place of the whole journal."`
+	Telemetry   Telemetry  `koanf:"telemetry" doc:"Metrics. Traces follow the standard OTEL_ variables."`
+	CORS        CORS       `koanf:"cors" doc:"Access from web pages of other origins."`
+	Drain       Drain      `koanf:"drain" doc:"Stopping in good order."`
 }
 
 // Log says what is logged.
@@ -70,6 +71,7 @@ type Space struct {
 	Metric         string        `koanf:"metric" doc:"How embeddings are compared." oneof:"cosine dot euclidean"`
 	IndexThreshold int           `koanf:"index_threshold" doc:"Observations from which a space gets a graph; smaller ones are scanned. 0: always a graph." range:"0 1000000000"`
 	History        time.Duration `koanf:"history" doc:"How far back recalls at an earlier generation or time can go." range:"0s 24h"`
+	HibernateAfter time.Duration `koanf:"hibernate_after" doc:"Time without a write or a recall after which a space's rows leave memory; they are read again when they are wanted. 0: never." range:"0s 8760h"`
 	HNSW           HNSW          `koanf:"hnsw" doc:"The graph."`
 }
 
@@ -103,6 +105,15 @@ type Journal struct {
 	SegmentBytes Size `koanf:"segment_bytes" doc:"Size of a segment file; the next one is preallocated." range:"1MiB 4GiB"`
 	WarnFree     Size `koanf:"warn_free" doc:"Free disk space below which pressure is signalled." range:"0B 1TiB"`
 	RefuseFree   Size `koanf:"refuse_free" doc:"Free disk space below which new observations are refused. Room for two segments is wanted in any case." range:"0B 1TiB"`
+}
+
+// Checkpoint says when checkpoints are made.
+type Checkpoint struct {
+	Interval    time.Duration `koanf:"interval" doc:"Time after which what changed is written." range:"1s 24h"`
+	TailBytes   Size          `koanf:"tail_bytes" doc:"Bytes of journal that a start may have to read; when there are more, a checkpoint is made." range:"1MiB 1TiB"`
+	Rate        Size          `koanf:"rate" doc:"Speed of writing, in bytes per second, unless somebody waits for it. 0: no bound." range:"0B 64GiB"`
+	EraseWithin time.Duration `koanf:"erase_within" doc:"Time within which the bytes of what was forgotten or deleted leave the disk." range:"1m 8760h"`
+	ScrubEvery  time.Duration `koanf:"scrub_every" doc:"Time between two verifications of all checksums on disk. 0: never." range:"0s 8760h"`
 }
 
 // Telemetry bounds metrics.
@@ -139,17 +150,18 @@ func Default() Config {
 			MaxRequestBytes: 16 * MiB, MaxDimension: 4096, MaxSpaces: 10_000,
 		},
 		Space: Space{
-			Metric: "cosine", IndexThreshold: 10_000, History: 5 * time.Minute,
+			Metric: "cosine", IndexThreshold: 10_000, History: 5 * time.Minute, HibernateAfter: 10 * time.Minute,
 			HNSW: HNSW{M: 16, EfConstruction: 100},
 		},
 		Embed: Embed{Kind: "hashing", Dimension: 384, OpenAI: OpenAI{
 			BaseURL: "https://api.openai.com", Model: "text-embedding-3-small", APIKeyEnv: "OPENAI_API_KEY",
 			Timeout: 30 * time.Second, MaxBatch: 64, MaxRetries: 4, MaxConcurrent: 4,
 		}},
-		Journal:   Journal{SegmentBytes: 64 * MiB, WarnFree: 512 * MiB, RefuseFree: 128 * MiB},
-		Telemetry: Telemetry{Metrics: true, MetricSpaceLimit: 200},
-		CORS:      CORS{AllowedOrigins: []string{}},
-		Drain:     Drain{Timeout: 30 * time.Second},
+		Journal:    Journal{SegmentBytes: 64 * MiB, WarnFree: 512 * MiB, RefuseFree: 128 * MiB},
+		Checkpoint: Checkpoint{Interval: 5 * time.Minute, TailBytes: 256 * MiB, Rate: 64 * MiB, EraseWithin: 24 * time.Hour, ScrubEvery: 24 * time.Hour},
+		Telemetry:  Telemetry{Metrics: true, MetricSpaceLimit: 200},
+		CORS:       CORS{AllowedOrigins: []string{}},
+		Drain:      Drain{Timeout: 30 * time.Second},
 	}
 }
 

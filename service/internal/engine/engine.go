@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/admission"
+	"github.com/engram-stream/engram/service/internal/checkpoint"
 	"github.com/engram-stream/engram/service/internal/embed"
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/journal"
@@ -31,18 +32,22 @@ const (
 // Engine is the whole of the server below its protocols. All exported methods
 // may be called from any goroutine; Close is called once, last.
 type Engine struct {
-	opts      Options
-	rec       telemetry.Recorder
-	journal   journal.Journal
-	registry  *registry
-	queue     *queue.ObservationQueue
-	monitor   *admission.Monitor
-	sessions  *session.Manager
-	pool      *worker.Pool
-	indexer   *indexer
-	audience  *audience
-	feeding   feeding
-	embedders map[string]embed.Embedder
+	opts     Options
+	rec      telemetry.Recorder
+	journal  journal.Journal
+	registry *registry
+	queue    *queue.ObservationQueue
+	monitor  *admission.Monitor
+	sessions *session.Manager
+	pool     *worker.Pool
+	indexer  *indexer
+	audience *audience
+	feeding  feeding
+	store    *checkpoint.Store
+
+	checkpoints checkpoints
+	replay      replay
+	embedders   map[string]embed.Embedder
 
 	state     atomic.Int32
 	failure   atomic.Pointer[fault.Error]
@@ -61,9 +66,30 @@ type Engine struct {
 	stop     context.CancelFunc
 }
 
-// New opens the journal, reads it back and starts serving. It returns when
-// everything that was kept is visible again.
+// New opens an engine and waits until everything that was kept is visible
+// again.
 func New(ctx context.Context, o Options) (*Engine, error) {
+	e, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-e.replay.done:
+		err = e.replay.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// Open opens checkpoints and journal, and reads back behind the caller's back
+// what the checkpoints lack. Meanwhile recalls are answered from the
+// checkpoints, and nothing is written. [Engine.Replayed] tells when that is
+// over.
+func Open(ctx context.Context, o Options) (*Engine, error) {
 	o = o.withDefaults()
 	e := &Engine{
 		opts: o, registry: newRegistry(), queue: queue.New(o.Queue), sessions: session.NewManager(o.Session),
@@ -77,37 +103,47 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	jo := o.Journal
 	jo.Observe = func(c journal.Commit) { e.rec.Committed(c.Frames, c.Records, c.Bytes, c.Wait, c.Write, c.Sync, c.Err) }
+	e.checkpoints.shared = map[checkpoint.FileID]int{}
+	e.replay.done = make(chan struct{})
 	log, err := journal.Open(jo)
 	if err != nil {
 		e.stop()
 		return nil, err
 	}
 	e.journal = log
-	if err := e.recover(ctx); err != nil {
+	e.store, err = checkpoint.Open(checkpoint.Options{FS: jo.FS, Dir: o.Checkpoint.Dir, Clock: o.Clock})
+	if err != nil {
 		e.stop()
 		return nil, errors.Join(err, log.Close())
 	}
-	e.start()
+	from, err := e.restore()
+	if err != nil {
+		e.stop()
+		return nil, errors.Join(err, e.store.Close(), log.Close())
+	}
+	e.monitor = admission.NewMonitor(e.opts.Admission, e.queue)
+	e.monitor.Subscribe(e.audience.pressureChanged)
+	e.pool = worker.New(e.opts.Worker, e.queue, processor{e}, e.rec)
+	go e.catchUp(from)
 	return e, nil
 }
 
 // start sets the goroutines going, once the state of before is restored.
 func (e *Engine) start() {
-	e.monitor = admission.NewMonitor(e.opts.Admission, e.queue)
-	e.monitor.Subscribe(e.audience.pressureChanged)
-	e.pool = worker.New(e.opts.Worker, e.queue, processor{e}, e.rec)
 	e.pool.Start()
 	for range e.opts.IndexWorkers {
 		e.indexer.workers.Add(1)
 		go e.runIndexer()
 	}
 	for _, sl := range e.registry.all() {
-		e.wantIndex(sl)
+		if sl.space.WantsIndexing() {
+			e.wantIndex(sl)
+		}
 	}
 	e.sessions.Start(e.sessionsForgotten)
-	e.housekeeping.Add(1)
+	e.housekeeping.Add(2)
 	go e.keepHouse()
-	e.state.Store(int32(Serving))
+	go e.keepCheckpoints()
 }
 
 // State returns what the engine is doing.
@@ -131,8 +167,11 @@ func (e *Engine) takesWrites() error {
 	if f := e.failure.Load(); f != nil {
 		return f
 	}
-	if State(e.state.Load()) == Draining {
+	switch State(e.state.Load()) {
+	case Draining:
 		return errDraining
+	case Replaying:
+		return e.replay.unfinished()
 	}
 	return nil
 }
@@ -163,11 +202,20 @@ func (e *Engine) appendFailed(err error) error {
 // Drain ends the taking of observations in order: everyone is told to go away
 // and come back, and what was accepted is made durable and visible.
 func (e *Engine) Drain(ctx context.Context) error {
-	e.state.CompareAndSwap(int32(Serving), int32(Draining))
 	e.leave()
+	if e.state.Swap(int32(Draining)) == int32(Replaying) {
+		return nil // nothing was taken yet
+	}
 	e.sessions.GoAway(time.Second)
 	e.monitor.Drain()
-	return e.pool.Drain(ctx)
+	if err := e.pool.Drain(ctx); err != nil {
+		return err
+	}
+	if _, err := e.Checkpoint(ctx, CheckpointWish{}); err != nil && e.failure.Load() == nil {
+		// The journal has it all: the next start takes longer, that is all.
+		e.opts.Log.Warn("the checkpoint before the stop failed", "error", err)
+	}
+	return nil
 }
 
 // Close ends all goroutines and the journal. What was accepted and is not
@@ -175,11 +223,12 @@ func (e *Engine) Drain(ctx context.Context) error {
 func (e *Engine) Close() error {
 	e.closing.Store(true)
 	e.stop()
+	<-e.replay.done
 	e.housekeeping.Wait()
 	e.pool.Stop()
 	e.indexer.close()
 	e.sessions.Stop()
-	err := e.journal.Close()
+	err := errors.Join(e.store.Close(), e.journal.Close())
 	for _, emb := range e.opts.Embedders {
 		err = errors.Join(err, emb.Close())
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/admission"
@@ -18,10 +19,11 @@ import (
 
 // Options say how an engine is to be. Zero values are defaults.
 type Options struct {
-	Journal journal.Options
-	Queue   queue.Config
-	Session session.Config
-	Worker  worker.Config
+	Journal    journal.Options
+	Checkpoint CheckpointOptions
+	Queue      queue.Config
+	Session    session.Config
+	Worker     worker.Config
 	// Admission sets the thresholds of pressure.
 	Admission admission.Config
 	// Window bounds what one session may have outstanding.
@@ -38,6 +40,28 @@ type Options struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Recorder telemetry.Recorder
+}
+
+// CheckpointOptions say where checkpoints lie and when they are made.
+type CheckpointOptions struct {
+	Dir string // default: beside the journal's
+	// Interval is how often what changed is written; default 5 min.
+	Interval time.Duration
+	// TailBytes is how much of the journal a start may have to read: a round
+	// begins when it is reached; default 256 MiB.
+	TailBytes int64
+	// Rate bounds the writing of rounds that nobody waits for, in bytes per
+	// second; default 64 MiB. Negative is no bound.
+	Rate int64
+	// EraseWithin is how long bytes of what was forgotten may stay on disk;
+	// default 24 h.
+	EraseWithin time.Duration
+	// HibernateAfter is how long a space is left alone before its rows leave
+	// memory; default 10 min. Negative is never.
+	HibernateAfter time.Duration
+	// ScrubEvery is how often all checksums are verified; default 24 h.
+	// Negative is never.
+	ScrubEvery time.Duration
 }
 
 // Window bounds what one session may have outstanding.
@@ -94,6 +118,25 @@ func (o Options) withDefaults() Options {
 		o.Space.History = 5 * time.Minute
 	}
 	def(&o.IndexWorkers, max(1, runtime.GOMAXPROCS(0)-1))
+	c := &o.Checkpoint
+	if c.Dir == "" {
+		c.Dir = strings.TrimSuffix(o.Journal.Dir, "/") + ".checkpoints"
+	}
+	span := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	span(&c.Interval, 5*time.Minute)
+	span(&c.EraseWithin, 24*time.Hour)
+	span(&c.HibernateAfter, 10*time.Minute)
+	span(&c.ScrubEvery, 24*time.Hour)
+	if c.TailBytes == 0 {
+		c.TailBytes = 256 << 20
+	}
+	if c.Rate == 0 {
+		c.Rate = 64 << 20
+	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}

@@ -46,6 +46,10 @@ func (p processor) Process(_ context.Context, id memory.SpaceID, items []*queue.
 	if items = p.ofThisLife(sl, items); len(items) == 0 {
 		return nil
 	}
+	if err := sl.space.Wake(); err != nil {
+		p.Abandon(id, items, err)
+		return nil
+	}
 	if items[0].Progress.Journaled {
 		for _, it := range items {
 			if err := p.resume(sl, it); err != nil {
@@ -130,10 +134,10 @@ func (p processor) quarantineFresh(sl *slot, it *queue.Item, reason string) (err
 }
 
 // Abandon tells the owners that nothing will become of their items: the
-// journal failed, or the space was deleted.
+// journal failed, or the space was deleted or is damaged.
 func (p processor) Abandon(_ memory.SpaceID, items []*queue.Item, err error) {
 	f := fault.Of(err)
-	if f.Reason != fault.SpaceDeleted {
+	if f.Reason != fault.SpaceDeleted && f.Reason != fault.SpaceDamaged {
 		f = journalFailed(err)
 		p.fail(f)
 	}

@@ -188,6 +188,9 @@ func (e *Engine) Forget(ctx context.Context, id memory.SpaceID, ids []memory.Obs
 // remove carries out what prepare resolves, under the lease.
 func (e *Engine) remove(ctx context.Context, sl *slot, prepare func() (*journal.Frame, []memory.Generation)) (n int, at memory.Generation, err error) {
 	err = e.pool.Exclusive(ctx, sl.space.ID(), func() error {
+		if err := sl.space.Wake(); err != nil {
+			return err
+		}
 		frame, gens := prepare()
 		if frame == nil {
 			at = sl.space.Current().Generation
@@ -197,6 +200,7 @@ func (e *Engine) remove(ctx context.Context, sl *slot, prepare func() (*journal.
 			return e.appendFailed(err)
 		}
 		n, at = len(gens), sl.space.ApplyForget(frame, gens)
+		e.checkpoints.eraseDue(e.opts.Clock.Now())
 		return nil
 	})
 	return n, at, err

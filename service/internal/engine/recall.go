@@ -39,6 +39,10 @@ type Recalled struct {
 	Space     *space.Space
 	Staleness time.Duration
 	Took      time.Duration
+	// Replaying says that the journal is still being read back, and
+	// Recoverable which generation the space will reach by that.
+	Replaying   bool
+	Recoverable memory.Generation
 }
 
 // Recall finds the observations nearest to a cue, all of one generation.
@@ -81,7 +85,11 @@ func (e *Engine) Recall(ctx context.Context, c Cue) (*Recalled, error) {
 	}
 	took := time.Since(began)
 	e.rec.Recalled(ctx, string(c.Space), took, len(answer.Hits))
-	return &Recalled{Answer: answer, Space: sp, Staleness: sp.Stats().Staleness, Took: took}, nil
+	r := &Recalled{Answer: answer, Space: sp, Staleness: sp.Stats().Staleness, Took: took, Recoverable: answer.Snapshot.Generation}
+	if e.State() == Replaying {
+		r.Replaying, r.Recoverable = true, max(r.Recoverable, memory.Generation(sl.recoverable.Load()))
+	}
+	return r, nil
 }
 
 // cue fills in the vector to look for.

@@ -1,11 +1,15 @@
 package engine
 
 import (
+	"maps"
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/engram-stream/engram/service/internal/checkpoint"
 	"github.com/engram-stream/engram/service/internal/fault"
+	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/space"
 )
@@ -22,6 +26,11 @@ type slot struct {
 	// awaiting are the acks that wait for the graph.
 	awaiting indexWaiters
 	tail     tail
+	// entry is what the catalog in force says of the space; its manifest has no
+	// length if it says nothing. Whoever makes a round owns it.
+	entry checkpoint.Entry
+	// recoverable is the generation that replay will reach.
+	recoverable atomic.Uint64
 }
 
 // ended reports whether the space was deleted. Sessions are dropped after that,
@@ -43,11 +52,11 @@ type registry struct {
 	slots map[memory.SpaceID]*slot
 	// ended remembers where deleted spaces stopped, since generations go on
 	// when a name is used again.
-	ended map[memory.SpaceID]memory.Generation
+	ended map[memory.SpaceID]checkpoint.Ended
 }
 
 func newRegistry() *registry {
-	return &registry{slots: map[memory.SpaceID]*slot{}, ended: map[memory.SpaceID]memory.Generation{}}
+	return &registry{slots: map[memory.SpaceID]*slot{}, ended: map[memory.SpaceID]checkpoint.Ended{}}
 }
 
 func (r *registry) lookup(id memory.SpaceID) *slot {
@@ -73,17 +82,32 @@ func (r *registry) put(sl *slot) {
 	r.mu.Unlock()
 }
 
-func (r *registry) remove(id memory.SpaceID, at memory.Generation) {
+// remove takes a space out that ended with a frame.
+func (r *registry) remove(id memory.SpaceID, at memory.Generation, frame journal.Position) {
 	r.mu.Lock()
 	delete(r.slots, id)
-	r.ended[id] = at
+	r.ended[id] = checkpoint.Ended{Generation: at, Position: uint64(frame)}
 	r.mu.Unlock()
 }
 
 func (r *registry) base(id memory.SpaceID) memory.Generation {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.ended[id]
+	return r.ended[id].Generation
+}
+
+// endedAt is the position of the frame that ended the last space of a name.
+func (r *registry) endedAt(id memory.SpaceID) journal.Position {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return journal.Position(r.ended[id].Position)
+}
+
+// endings copies what is known of deleted spaces.
+func (r *registry) endings() map[memory.SpaceID]checkpoint.Ended {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.ended)
 }
 
 func (r *registry) count() int {

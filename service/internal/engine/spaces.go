@@ -63,7 +63,7 @@ func (e *Engine) create(ctx context.Context, set space.Settings) (*space.Space, 
 	set.Incarnation = memory.NewIncarnation()
 	set.CreatedAt = e.opts.Clock.Now().UTC()
 	set.Base = e.registry.base(set.ID)
-	sl := &slot{space: space.New(set, e.opts.Clock)}
+	sl := e.newSlot(space.New(set, e.opts.Clock))
 	err := e.keep(ctx, sl, &journal.Frame{
 		Kind: journal.KindSpaceCreated, Space: set.ID, Incarnation: set.Incarnation,
 		FirstGeneration: set.Base, CommitTime: set.CreatedAt.UnixNano(), Payload: set.Encode(),
@@ -243,7 +243,8 @@ func (e *Engine) DeleteSpace(ctx context.Context, id memory.SpaceID) (int64, err
 			return e.appendFailed(err)
 		}
 		live = sl.space.Stats().Live
-		e.registry.remove(id, at)
+		e.registry.remove(id, at, sl.tail.newest())
+		e.checkpoints.eraseDue(e.opts.Clock.Now())
 		return nil
 	})
 	if err != nil {

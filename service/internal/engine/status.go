@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"runtime/metrics"
+	"slices"
 	"sort"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,20 @@ type Status struct {
 	Live      int64
 	Unindexed int
 	Memory    uint64 // bytes from the system
+	// Replay is how far reading the journal back has come, in bytes.
+	ReplayPosition, ReplayTotal uint64
+	Checkpoint                  CheckpointStatus
+}
+
+// CheckpointStatus is how the checkpoints are.
+type CheckpointStatus struct {
+	Number    uint64    // of the catalog in force; 0 until there is one
+	Created   time.Time // when it was written
+	Position  uint64    // from where a start would read the journal
+	TailBytes int64     // and how much of it
+	Asleep    int       // spaces the rows of which are on disk alone
+	Failure   string    // why the last round failed; empty if it did not
+	Damage    []string  // what was found damaged on disk
 }
 
 // Status returns the numbers of now. It visits every space.
@@ -52,7 +67,8 @@ func (e *Engine) Status() Status {
 			Observations: e.totals.observations.Load(), Rejections: e.totals.rejections.Load(),
 			Refusals: e.totals.refusals.Load(), Recalls: e.totals.recalls.Load(),
 		},
-		Memory: processMemory(),
+		Memory: processMemory(), Checkpoint: e.checkpointStatus(),
+		ReplayPosition: e.replay.position.Load(), ReplayTotal: e.replay.total.Load(),
 	}
 	if f := e.failure.Load(); f != nil {
 		st.Failure = f.Message
@@ -61,7 +77,22 @@ func (e *Engine) Status() Status {
 		s := sl.space.Stats()
 		st.Live += s.Live
 		st.Unindexed += s.Unindexed
+		if !s.Awake {
+			st.Checkpoint.Asleep++
+		}
 	}
+	return st
+}
+
+func (e *Engine) checkpointStatus() CheckpointStatus {
+	st := CheckpointStatus{TailBytes: e.tailBytes()}
+	if cat := e.store.Latest(); cat != nil {
+		st.Number, st.Created, st.Position = cat.Number, cat.Created, cat.Position
+	}
+	c := &e.checkpoints
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.Failure, st.Damage = c.failure, slices.Clone(c.damage)
 	return st
 }
 

@@ -41,6 +41,7 @@ const (
 	GenerationAhead     Reason = "GENERATION_AHEAD"
 	GenerationExpired   Reason = "GENERATION_EXPIRED"
 	SpaceDeleted        Reason = "SPACE_DELETED"
+	SpaceDamaged        Reason = "SPACE_DAMAGED"
 )
 
 // There is no room, or the server cannot do it now. A retry may help.

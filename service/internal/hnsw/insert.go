@@ -19,7 +19,8 @@ type workspace struct {
 	kept     []key    // which of list do stay
 	rows     []uint32 // list as it is scored
 	scores   []float32
-	queue    []uint32 // rows of the tree still to be asked for room
+	queue    []uint32 // rows of the tree still to be asked for room; dead rows
+	found    []uint32 // what a list is made anew of
 }
 
 func (w *workspace) init(cfg Config) {
@@ -148,23 +149,30 @@ func (g *Graph) linkBack(from, to uint32, layer int) {
 		w.pinned = append(w.pinned, layer == 0 && g.store.isTreeLink(from, k.row()))
 	}
 	w.kept = g.selectNeighbours(w.list, w.pinned, len(list), w.kept[:0])
-	replaceList(list, w.kept, to)
+	replaceList(list, w.kept)
 }
 
-// replaceList leaves in a full list the links that are kept, each where it is,
-// and puts the new one into a slot that became free, if it is kept itself.
-func replaceList(list []uint32, kept []key, added uint32) {
-	stays := func(row uint32) bool {
-		return slices.ContainsFunc(kept, func(k key) bool { return k.row() == row })
-	}
-	next := uint32(0)
-	if stays(added) {
-		next = added + 1
-	}
+// replaceList leaves in a list the links that are kept, each where it is, and
+// puts the others of them into the slots that are free or become so.
+func replaceList(list []uint32, kept []key) {
+	next := 0
 	for i := range list {
-		if !stays(atomic.LoadUint32(&list[i]) - 1) {
-			atomic.StoreUint32(&list[i], next)
-			next = 0
+		if has(kept, atomic.LoadUint32(&list[i])) {
+			continue
 		}
+		for next < len(kept) && slices.Contains(list, kept[next].row()+1) {
+			next++
+		}
+		link := uint32(0)
+		if next < len(kept) {
+			link = kept[next].row() + 1
+			next++
+		}
+		atomic.StoreUint32(&list[i], link)
 	}
+}
+
+// has reports whether a link is to one of the rows.
+func has(rows []key, link uint32) bool {
+	return slices.ContainsFunc(rows, func(k key) bool { return k.row()+1 == link })
 }

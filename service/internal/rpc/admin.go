@@ -5,10 +5,12 @@ import (
 	"encoding/base64"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 	"github.com/engram-stream/engram/gen/go/engram/v1/engramv1connect"
+	"github.com/engram-stream/engram/service/internal/engine"
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/session"
@@ -22,10 +24,9 @@ const (
 )
 
 // adminService is AdminService over the engine.
-type adminService struct {
-	engramv1connect.UnimplementedAdminServiceHandler
-	h *Handlers
-}
+type adminService struct{ h *Handlers }
+
+var errLeaving = fault.Retry(fault.Unavailable, fault.Draining, time.Second, "the server is shutting down")
 
 func (s adminService) GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error) {
 	return &v1.GetStatusResponse{Status: s.status()}, nil
@@ -47,7 +48,7 @@ func (s adminService) WatchStatus(ctx context.Context, r *v1.WatchStatusRequest,
 		select {
 		case <-tick.C:
 		case <-s.h.leaving:
-			return fault.Retry(fault.Unavailable, fault.Draining, time.Second, "the server is shutting down")
+			return errLeaving
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -66,6 +67,10 @@ func (s adminService) status() *v1.ServerStatus {
 			Commits: st.Journal.Syncs, DiskFreeBytes: st.Journal.DiskFree, Failure: st.Failure,
 		},
 	}
+	if st.ReplayTotal > 0 {
+		out.Replay = &v1.ReplayStatus{Position: st.ReplayPosition, Total: st.ReplayTotal}
+	}
+	out.Checkpoint = checkpointStatus(st.Checkpoint)
 	for l := range memory.Lane(memory.LaneCount) {
 		q := st.Queue.Lanes[l]
 		out.Lanes = append(out.Lanes, &v1.LaneStatus{
@@ -77,6 +82,16 @@ func (s adminService) status() *v1.ServerStatus {
 		out.Workers = append(out.Workers, &v1.WorkerStatus{
 			WorkerId: uint32(w.ID), Utilization: float32(w.Utilization), Batches: w.Batches, Stolen: w.Stolen, Panics: w.Panics,
 		})
+	}
+	return out
+}
+
+func checkpointStatus(c engine.CheckpointStatus) *v1.CheckpointStatus {
+	out := &v1.CheckpointStatus{
+		Catalog: c.Number, Position: c.Position, TailBytes: uint64(max(0, c.TailBytes)), Damage: c.Damage, Failure: c.Failure, AsleepSpaces: uint64(c.Asleep),
+	}
+	if c.Number > 0 {
+		out.CreatedAt, out.Age = timestamppb.New(c.Created), durationpb.New(max(0, time.Since(c.Created)))
 	}
 	return out
 }

@@ -22,6 +22,7 @@ type Handlers struct {
 	version string
 
 	readers sync.WaitGroup // goroutines of streams
+	backup  sync.Mutex     // held by the one that is under way
 	leaving chan struct{}
 	once    sync.Once
 }
@@ -40,7 +41,7 @@ func New(e *engine.Engine, log *slog.Logger, version string) *Handlers {
 func (h *Handlers) Register(s *connect.Server) {
 	engramv1connect.RegisterMemoryServiceHandler(s, memoryService{h})
 	engramv1connect.RegisterSpaceServiceHandler(s, spaceService{h})
-	engramv1connect.RegisterAdminServiceHandler(s, adminService{h: h})
+	engramv1connect.RegisterAdminServiceHandler(s, adminService{h})
 }
 
 // Interceptors are what every call passes, outermost first.

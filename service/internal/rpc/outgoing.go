@@ -108,7 +108,7 @@ func snapshot(r *engine.Recalled) *v1.Snapshot {
 	s := r.Snapshot
 	return &v1.Snapshot{
 		Generation: uint64(s.Generation), CommittedAt: timestamp(time.Unix(0, s.CommittedAt)),
-		Unindexed: uint64(s.Unindexed()), Staleness: durationpb.New(r.Staleness), RecoverableGeneration: uint64(s.Generation),
+		Unindexed: uint64(s.Unindexed()), Staleness: durationpb.New(r.Staleness), Replaying: r.Replaying, RecoverableGeneration: uint64(r.Recoverable),
 	}
 }
 

@@ -109,7 +109,7 @@ func (s spaceService) describe(sp *space.Space) *v1.Space {
 		Id: string(set.ID), Incarnation: uint64(set.Incarnation), Dimension: uint32(set.Dimension), Metric: v1.Metric(set.Metric),
 		Generation: uint64(st.Generation), Observations: uint64(max(0, st.Live)), Unindexed: uint64(st.Unindexed), Bytes: uint64(max(0, st.Bytes)),
 		State: v1.SpaceState_SPACE_STATE_ACTIVE, IndexThreshold: uint64(set.IndexThreshold), CreatedAt: timestamp(set.CreatedAt),
-		HistoryWindow: durationpb.New(set.History), Quarantined: uint64(st.Quarantined),
+		HistoryWindow: durationpb.New(set.History), Quarantined: uint64(st.Quarantined), Asleep: !st.Awake,
 		Embedder: &v1.EmbedderSpec{Kind: set.Embedder.Kind, Model: set.Embedder.Model, Dimension: uint32(set.Embedder.Dimension)},
 	}
 	if q := set.Quotas; q != (space.Quotas{}) {
@@ -118,7 +118,10 @@ func (s spaceService) describe(sp *space.Space) *v1.Space {
 	if r := set.Retention; r != (space.Retention{}) {
 		out.Retention = &v1.Retention{MaxAge: durationpb.New(r.MaxAge), MaxObservations: uint64(r.MaxObservations)}
 	}
-	if s.h.engine.State() == engine.Failed {
+	switch s.h.engine.State() {
+	case engine.Replaying:
+		out.State = v1.SpaceState_SPACE_STATE_REPLAYING
+	case engine.Failed:
 		out.State = v1.SpaceState_SPACE_STATE_READ_ONLY
 	}
 	return out

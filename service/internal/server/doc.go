@@ -8,8 +8,9 @@
 // # Starting
 //
 // The listener opens first, so that a taken port is noticed at once and
-// /livez answers; then the journal is read back, during which /readyz and every
-// call say that the server is replaying; then the services are served.
+// /livez answers; then the checkpoints are opened and the services served:
+// recalls are answered from the checkpoints while the journal is read back, and
+// /readyz and everything that writes say how far that has come.
 //
 // # Stopping
 //

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/engram-stream/engram/service/internal/config"
 	"github.com/engram-stream/engram/service/internal/embed"
@@ -46,6 +47,11 @@ func engineOptions(ctx context.Context, c config.Config, log *slog.Logger, rec t
 				RefuseFreeBytes: int64(c.Journal.RefuseFree), WarnFreeBytes: int64(c.Journal.WarnFree), RefuseFreePercent: -1, WarnFreePercent: -1,
 			},
 		},
+		Checkpoint: engine.CheckpointOptions{
+			Dir: filepath.Join(c.DataDir, "checkpoints"), Interval: c.Checkpoint.Interval, TailBytes: int64(c.Checkpoint.TailBytes),
+			Rate: orNever(int64(c.Checkpoint.Rate)), EraseWithin: c.Checkpoint.EraseWithin,
+			ScrubEvery: orNever(c.Checkpoint.ScrubEvery), HibernateAfter: orNever(c.Space.HibernateAfter),
+		},
 		Queue: queue.Config{Lanes: lanes},
 		Session: session.Config{
 			IdleTimeout: c.Session.IdleTimeout, Retention: c.Session.Retention, MaxSessions: c.Session.MaxSessions,
@@ -64,6 +70,15 @@ func engineOptions(ctx context.Context, c config.Config, log *slog.Logger, rec t
 		},
 		Embedders: embedders, Log: log, Recorder: rec,
 	}, nil
+}
+
+// orNever translates the 0 of the configuration, which switches off, to what
+// the engine takes for that.
+func orNever[T int64 | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
 }
 
 func metricOf(name string) memory.Metric {

@@ -144,7 +144,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.stop(web, adminWeb, &serving))
 }
 
-// start reads the journal back and puts the services in place.
+// start puts the services in place, which answer recalls from the checkpoints,
+// and reads the journal back.
 func (s *Server) start(ctx context.Context) (err error) {
 	if s.traces, err = tracing(ctx, s.version, s.log); err != nil {
 		return err
@@ -157,7 +158,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(ctx, opts)
+	e, err := engine.Open(ctx, opts)
 	if err != nil {
 		err = fmt.Errorf("open %s: %w", s.cfg.DataDir, err)
 		for _, emb := range opts.Embedders {
@@ -176,6 +177,14 @@ func (s *Server) start(ctx context.Context) (err error) {
 	s.services.Store(&mux)
 	b := backend(live{e, h})
 	s.backend.Store(&b)
+	select {
+	case <-e.Replayed():
+		if err := e.ReplayError(); err != nil {
+			return fmt.Errorf("read back %s: %w", s.cfg.DataDir, err)
+		}
+	case <-ctx.Done(): // the stop ends the reading
+		return nil
+	}
 	s.log.Info("serving", "address", s.Addr(), "data_dir", s.cfg.DataDir, "version", s.version)
 	return nil
 }

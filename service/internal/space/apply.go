@@ -7,7 +7,6 @@ import (
 	"github.com/engram-stream/engram/service/internal/hnsw"
 	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/memory"
-	"github.com/engram-stream/engram/service/internal/vector"
 )
 
 // rowOverhead is the memory of a row's columns beside its vector and record.
@@ -27,7 +26,8 @@ func (s *Space) Begin(b *Batch) {
 	s.assigned += memory.Generation(len(b.rows))
 	s.lastCommit = b.commit
 	s.rows += len(b.rows)
-	s.view.Store(s.view.Load().grow(s.rows, b.dim))
+	t := s.table.Load()
+	t.view.Store(t.view.Load().grow(s.rows, b.dim))
 	if len(b.rows) > 0 {
 		s.waitingSince.CompareAndSwap(0, b.commit)
 	}
@@ -47,34 +47,33 @@ func (s *Space) Apply(b *Batch, through int) {
 func (s *Space) fill(b *Batch, i int) {
 	r := &b.rows[i]
 	row := uint32(b.first + i)
-	v := s.view.Load()
-	copy(v.vec(row, b.dim), r.vector)
+	t := s.table.Load()
+	copy(t.view.Load().vec(row, b.dim), r.vector)
 	s.fillColumns(b, i)
 	if r.reason != "" {
 		s.condemn(row, r.reason)
 		return
 	}
-	s.index.Add(row, r.obs)
+	t.index.Add(row, r.obs)
 }
 
 func (s *Space) fillColumns(b *Batch, i int) {
 	r := &b.rows[i]
 	row := uint32(b.first + i)
-	v, c, at := s.view.Load(), row>>chunkShift, row&chunkMask
+	v, c, at := s.table.Load().view.Load(), row>>chunkShift, row&chunkMask
 	v.invNorms[c][at] = s.invNorm(b.metric, r.vector)
 	v.gens[c][at] = uint64(r.gen)
 	v.committed[c][at] = b.commit
 	v.expires[c][at] = r.expires
-	v.records[c][at] = r.record
+	v.records[c].each[at] = r.record
 	s.bytes.Add(int64(4*b.dim + len(r.record) + rowOverhead))
 }
 
 // condemn takes a row out of every recall and remembers why.
 func (s *Space) condemn(row uint32, reason string) {
-	s.view.Load().death(row).Store(gone)
-	s.mu.Lock()
-	s.quarantined[row] = reason
-	s.mu.Unlock()
+	if s.table.Load().condemn(row, reason) {
+		s.quarantined.Add(1)
+	}
 }
 
 // Quarantine gives the next row of the batch its place without indexing it:
@@ -98,18 +97,21 @@ func (s *Space) Quarantine(b *Batch, reason string) *journal.Frame {
 // Once all rows are shown, the session marks advance too. It returns the
 // generation that is visible now.
 func (s *Space) Publish(b *Batch) memory.Generation {
-	v := s.view.Load()
+	t := s.table.Load()
+	v := t.view.Load()
 	s.mu.Lock()
+	t.mu.Lock()
 	for i := b.shown; i < b.applied; i++ {
 		row := uint32(b.first + i)
-		if old, ok := s.ids[b.rows[i].id]; ok {
+		if old, ok := t.rowOf(b.rows[i].id); ok {
 			v.death(old).CompareAndSwap(0, uint64(b.rows[i].gen))
 			s.live.Add(-1)
-			s.replaced[b.rows[i].id] = append(s.replaced[b.rows[i].id], old)
+			t.replaced[b.rows[i].id] = append(t.replaced[b.rows[i].id], old)
 		}
-		s.ids[b.rows[i].id] = row
+		t.ids[b.rows[i].id] = row
 		s.live.Add(1)
 	}
+	t.mu.Unlock()
 	if b.applied == len(b.rows) && !b.marked {
 		b.marked = true // Publish comes again for entries that make no row
 		for i := range b.runs {
@@ -120,8 +122,8 @@ func (s *Space) Publish(b *Batch) memory.Generation {
 	if b.applied > b.shown {
 		rows, gen := b.first+b.applied, b.rows[b.applied-1].gen
 		s.publish(true, func(sn *Snapshot) {
-			sn.Generation, sn.CommittedAt, sn.rows, sn.view, sn.dim = gen, b.commit, rows, v, b.dim
-			sn.graph = s.graphFor(rows)
+			sn.Generation, sn.CommittedAt, sn.rows, sn.dim = gen, b.commit, rows, b.dim
+			sn.view, sn.graph = v, s.graphFor(t, rows)
 			if sn.graph == nil {
 				sn.indexed = 0
 			}
@@ -153,47 +155,34 @@ func (s *Space) advanceMark(run *journal.Run, b *Batch) {
 	s.marks[run.Session] = m
 }
 
-// OpenMark records that a session was opened here, or ended.
-func (s *Space) OpenMark(id memory.SessionID, inc memory.Incarnation, at int64) {
+// OpenMark records that a session was opened here, or ended, and what its owner
+// wants to have kept of it.
+func (s *Space) OpenMark(id memory.SessionID, inc memory.Incarnation, at int64, note []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m, ok := s.marks[id]; ok && m.Incarnation == inc {
-		m.LastUsed = max(m.LastUsed, at)
+		m.LastUsed, m.Note = max(m.LastUsed, at), note
 		s.marks[id] = m
 		return
 	}
-	s.marks[id] = Mark{Session: id, Incarnation: inc, LastUsed: at}
+	s.marks[id] = Mark{Session: id, Incarnation: inc, LastUsed: at, Note: note}
 }
 
 // graphFor returns the graph, making it once the space has enough rows to want
 // one. The writer calls it.
-func (s *Space) graphFor(rows int) *hnsw.Graph {
-	if g := s.graph.Load(); g != nil {
+func (s *Space) graphFor(t *table, rows int) *hnsw.Graph {
+	if g := t.graph.Load(); g != nil {
 		return g
 	}
 	set := s.Settings()
 	if rows < max(1, set.IndexThreshold) {
 		return nil
 	}
-	g := hnsw.New(hnsw.Config{M: set.M, EfConstruction: set.EfConstruction, Seed: uint64(set.Incarnation)}, scorer{s, set.Metric, set.Dimension})
-	s.graph.Store(g)
+	g := hnsw.New(set.graphConfig(), scorer{t, set.Metric, set.Dimension})
+	t.graph.Store(g)
 	return g
 }
 
-// scorer is what the graph compares rows with. It always looks at the widest
-// view, since the graph may be ahead of a reader's snapshot.
-type scorer struct {
-	space  *Space
-	metric memory.Metric
-	dim    int
-}
-
-func (c scorer) ScoreRows(q hnsw.Query, rows []uint32, out []float32) {
-	v := c.space.view.Load()
-	v.vectors.Score(c.metric, q, v.invNorms, rows, out)
-}
-
-func (c scorer) QueryOf(row uint32) hnsw.Query {
-	v := c.space.view.Load()
-	return vector.Query{Vector: v.vec(row, c.dim), InvNorm: v.invNorm(row)}
+func (set Settings) graphConfig() hnsw.Config {
+	return hnsw.Config{M: set.M, EfConstruction: set.EfConstruction, Seed: uint64(set.Incarnation)}
 }

@@ -183,8 +183,9 @@ func (s *Space) holder(id memory.ObservationID, b *Batch, fresh map[memory.Obser
 	if i, ok := fresh[id]; ok {
 		return b.rows[i].gen, b.rows[i].digest, true
 	}
-	if row, ok := s.ids[id]; ok { // only the writer writes
-		v := s.view.Load()
+	t := s.table.Load()
+	if row, ok := t.rowOf(id); ok { // only the writer writes
+		v := t.view.Load()
 		_, digest := memory.RecordID(v.record(row))
 		return v.gen(row), digest, true
 	}

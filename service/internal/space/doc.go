@@ -17,10 +17,28 @@
 // load the [Snapshot], which pins the rows, and what they may see of them
 // never changes, except that forgotten rows vanish for all.
 //
-// Locks: s.mu guards the id map, marks, quarantine reasons and settings;
-// s.publishing guards the swap of the snapshot, which writer and index worker
-// both do. s.publishing is taken after s.mu, if both are. Neither is held
+// Locks, in the order in which they are taken: table.indexing is held by whoever
+// changes the graph or writes its image; s.waking while the table is loaded or
+// dropped; s.mu guards marks and settings; table.mu the ids and quarantine
+// reasons; s.publishing the swap of the snapshot. The last three are never held
 // across I/O or a graph operation. The package starts no goroutine.
+//
+// # Asleep and awake
+//
+// A Space is always there, small: settings, marks, counters, generation. Its
+// table (rows, ids, filter index, graph) can be asleep. The first that needs it
+// loads it from the checkpoint: the columns are mapped, every checksum is
+// verified before a byte is used, and nothing is rebuilt. [Space.Sleep] drops it
+// again; snapshots of before go on being read.
+//
+// # Checkpoints
+//
+// [Space.Capture] takes the state of one moment under the lease;
+// [Capture.Write] writes it without; [Capture.Install], under the lease again,
+// lets full chunks be read from the files from then on. Chunks are written
+// once, unless they hold rows that were forgotten: then they are written anew
+// without them. The id table, the filter index, the deaths and the last chunk
+// are written each time, the graph when it grew by a twentieth.
 //
 // # Generations
 //

@@ -1,6 +1,7 @@
 package space
 
 import (
+	"runtime"
 	"slices"
 
 	"github.com/engram-stream/engram/service/internal/filter"
@@ -16,27 +17,33 @@ const maxEvents = 4096
 // are to go, and makes the frame that keeps this. The frame is nil when there
 // is nothing to forget. The caller holds the space from here to ApplyForget.
 func (s *Space) PrepareForget(ids []memory.ObservationID, pred *filter.Predicate) (*journal.Frame, []memory.Generation) {
-	v := s.view.Load()
+	t := s.table.Load()
+	v := t.view.Load()
 	var gens []memory.Generation
 	for _, id := range ids {
-		if row, ok := s.ids[id]; ok {
+		if row, ok := t.rowOf(id); ok {
 			gens = append(gens, v.gen(row))
 		}
 	}
 	if pred != nil {
-		for _, row := range s.ids {
+		for row := range uint32(s.Current().rows) {
+			if !t.holds(v, row) {
+				continue
+			}
 			if o, err := memory.ParseRecord(v.record(row)); err == nil && pred.Match(o) {
 				gens = append(gens, v.gen(row))
 			}
 		}
 	}
+	runtime.KeepAlive(v)
 	return s.goneFrame(journal.KindForget, gens)
 }
 
 // PrepareRetention resolves what the space's retention says is to go now.
 func (s *Space) PrepareRetention() (*journal.Frame, []memory.Generation) {
 	set := s.Settings()
-	v := s.view.Load()
+	t := s.table.Load()
+	v := t.view.Load()
 	excess := int64(0)
 	if n := set.Retention.MaxObservations; n > 0 {
 		excess = max(0, s.live.Load()-n)
@@ -48,18 +55,16 @@ func (s *Space) PrepareRetention() (*journal.Frame, []memory.Generation) {
 	if excess == 0 && before == 0 {
 		return nil, nil
 	}
-	rows := make([]uint32, 0, len(s.ids))
-	for _, row := range s.ids {
-		rows = append(rows, row)
-	}
-	slices.Sort(rows)
 	var gens []memory.Generation
-	for i, row := range rows {
-		if int64(i) >= excess && v.commitTime(row) >= before {
+	for row := range uint32(s.Current().rows) {
+		if int64(len(gens)) >= excess && v.commitTime(row) >= before {
 			break
 		}
-		gens = append(gens, v.gen(row))
+		if t.holds(v, row) {
+			gens = append(gens, v.gen(row))
+		}
 	}
+	runtime.KeepAlive(v)
 	return s.goneFrame(journal.KindRetention, gens)
 }
 
@@ -87,29 +92,35 @@ func (s *Space) ApplyForget(f *journal.Frame, gens []memory.Generation) memory.G
 func (s *Space) applyGone(gens []memory.Generation, g memory.Generation, at int64) {
 	s.assigned = g
 	s.lastCommit = max(s.lastCommit, at)
-	v := s.view.Load()
-	s.mu.Lock()
+	t := s.table.Load()
+	v := t.view.Load()
+	t.mu.Lock()
 	for _, gone1 := range gens {
 		row, ok := s.rowAt(gone1)
 		if !ok {
 			continue
 		}
-		v.death(row).Store(gone)
 		id, _ := memory.RecordID(v.record(row))
-		if held, ok := s.ids[id]; ok && held == row {
-			delete(s.ids, id)
+		held, ok := t.rowOf(id)
+		v.death(row).Store(gone)
+		if ok && held == row {
+			delete(t.ids, id)
 			s.live.Add(-1)
 			// What it had replaced would still be seen at earlier generations.
-			for _, old := range s.replaced[id] {
+			for _, old := range t.replaced[id] {
 				v.death(old).Store(gone)
 				s.bytes.Add(-int64(len(v.record(old))))
 			}
-			delete(s.replaced, id)
+			delete(t.replaced, id)
 		}
-		delete(s.quarantined, row)
+		if _, ok := t.quarantined[row]; ok {
+			delete(t.quarantined, row)
+			s.quarantined.Add(-1)
+		}
 		s.bytes.Add(-int64(len(v.record(row))))
 	}
-	s.mu.Unlock()
+	t.mu.Unlock()
+	runtime.KeepAlive(v)
 	s.publish(true, func(sn *Snapshot) {
 		sn.Generation, sn.CommittedAt = g, at
 		events := sn.events

@@ -1,11 +1,15 @@
 package space
 
-import "github.com/engram-stream/engram/service/internal/memory"
+import (
+	"runtime"
+
+	"github.com/engram-stream/engram/service/internal/memory"
+)
 
 // WantsIndexing reports whether published rows wait for the graph.
 func (s *Space) WantsIndexing() bool {
 	sn := s.Current()
-	return sn.graph != nil && sn.indexed < sn.rows
+	return sn.aimsAtGraph() && sn.indexed < sn.rows
 }
 
 // IndexedThrough is the newest generation all rows of which are in the
@@ -14,9 +18,9 @@ func (s *Space) WantsIndexing() bool {
 func (s *Space) IndexedThrough() memory.Generation {
 	sn := s.Current()
 	switch {
-	case sn.graph == nil || sn.indexed == sn.rows:
+	case !sn.aimsAtGraph() || sn.indexed == sn.rows:
 		return sn.Generation
-	case sn.indexed == 0:
+	case sn.indexed == 0 || sn.table == nil: // asleep: somebody has to look at the rows
 		return 0
 	}
 	return sn.view.gen(uint32(sn.indexed - 1))
@@ -26,19 +30,32 @@ func (s *Space) IndexedThrough() memory.Generation {
 // it moved. yield is called between rows; it may give way to others, and false
 // ends the call early. One index worker at a time.
 func (s *Space) Index(limit int, yield func() bool) int {
-	sn := s.Current()
-	if sn.graph == nil {
+	sn, err := s.awake(s.Current())
+	if err != nil || sn.graph == nil {
 		return 0
 	}
-	n := min(limit, sn.rows-sn.indexed)
-	rows := make([]uint32, n)
-	for i := range rows {
-		rows[i] = uint32(sn.indexed + i)
+	defer runtime.KeepAlive(sn)
+	sn.table.indexing.Lock()
+	defer sn.table.indexing.Unlock()
+	sn = s.Current()
+	if sn.graph == nil { // fell asleep meanwhile
+		return 0
+	}
+	end := min(sn.indexed+limit, sn.rows)
+	rows := make([]uint32, 0, end-sn.indexed)
+	for row := uint32(sn.indexed); int(row) < end; row++ {
+		// What no recall may return has no business in the graph.
+		if sn.view.death(row).Load() != gone && !sn.view.emptied(row) {
+			rows = append(rows, row)
+		}
 	}
 	done := sn.graph.InsertBatch(rows, yield)
-	if done > 0 {
-		through := sn.indexed + done
-		s.publish(false, func(now *Snapshot) { now.indexed = through })
+	if done < len(rows) {
+		end = int(rows[done])
 	}
-	return done
+	moved := end - sn.indexed
+	if moved > 0 {
+		s.publish(false, func(now *Snapshot) { now.indexed = end })
+	}
+	return moved
 }

@@ -74,10 +74,10 @@ func TestSpaceAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		threshold := rapid.SampledFrom([]int{0, 20, 1 << 30}).Draw(t, "threshold")
 		w := newWorld(Settings{Dimension: 2, Metric: memory.MetricEuclidean, IndexThreshold: threshold, M: 8})
-		m := &model{}
+		m, d := &model{}, newDisk(t)
 		coordinate := rapid.IntRange(-20, 20)
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
-			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			switch rapid.IntRange(0, 12).Draw(t, "step") {
 			case 0:
 				var ids []memory.ObservationID
 				for range rapid.IntRange(1, 3).Draw(t, "n") {
@@ -96,6 +96,21 @@ func TestSpaceAgainstModel(t *testing.T) {
 				w.forget(ids...)
 			case 1:
 				w.indexAll()
+			case 2:
+				w.checkpoint(t, d)
+			case 3: // falls asleep, if it may
+				w.checkpoint(t, d)
+				w.Sleep()
+				if err := w.Wake(); err != nil {
+					t.Fatal(err)
+				}
+			case 4: // the server starts again
+				if d.store.Latest() != nil {
+					w = w.restored(t, d)
+					if err := w.Wake(); err != nil {
+						t.Fatal(err)
+					}
+				}
 			default:
 				var batch []*memory.Observation
 				for range rapid.IntRange(1, 6).Draw(t, "n") {
@@ -123,7 +138,7 @@ func TestSpaceAgainstModel(t *testing.T) {
 		compare(t, "replayed", again, m)
 		again.indexAll()
 		compare(t, "replayed and indexed", again, m)
-		if g := w.graph.Load(); g != nil {
+		if g := w.Current().graph; g != nil {
 			if err := g.Check(); err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,8 @@ package space
 
 import (
 	"math"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -38,7 +40,7 @@ type Question struct {
 
 // Hit is one row that was found.
 type Hit struct {
-	Observation *memory.Observation // with its vector, aliasing the table
+	Observation *memory.Observation // with its vector
 	Similarity  float32
 	Generation  memory.Generation
 	CommittedAt int64
@@ -61,10 +63,11 @@ type scratch struct {
 	rows   []uint32
 }
 
+var scratches = sync.Pool{New: func() any { return &scratch{} }}
+
 // search is one recall under way.
 type search struct {
 	*scratch
-	space  *Space
 	snap   *Snapshot
 	metric memory.Metric
 	query  vector.Query
@@ -90,12 +93,13 @@ func (s *Space) Recall(snap *Snapshot, q *Question) (*Answer, error) {
 	}
 	metric := s.Settings().Metric
 	r := search{
-		scratch: s.scratch.Get().(*scratch), space: s, snap: snap, metric: metric,
+		scratch: scratches.Get().(*scratch), snap: snap, metric: metric,
 		query: vector.NewQuery(metric, q.Vector), q: q, now: q.Now.UnixNano(), skip: noRow, answer: answer,
 	}
-	defer s.scratch.Put(r.scratch)
+	defer scratches.Put(r.scratch)
+	defer runtime.KeepAlive(snap) // its bytes may be mapped
 	if q.Exclude != "" {
-		if row, ok := s.rowOf(snap, q.Exclude); ok {
+		if row, ok := snap.rowOf(q.Exclude); ok {
 			r.skip = row
 		}
 	}
@@ -125,7 +129,7 @@ func (r *search) run() {
 		graphRows = 0
 	}
 	if r.q.Filter != nil && !r.q.Filter.Empty() {
-		mask, exact, ok := r.space.index.Candidates(r.q.Filter)
+		mask, exact, ok := r.snap.table.index.Candidates(r.q.Filter)
 		r.check = !ok || !exact
 		if ok {
 			mask.RemoveRange(uint64(r.snap.rows), 1<<32)
@@ -187,6 +191,10 @@ func (r *search) scan(from, to int) {
 	v, dim := r.snap.view, r.snap.dim
 	for from < to {
 		c, at := from>>chunkShift, from&chunkMask
+		if v.records[c].erased() {
+			from = min(to, (c+1)<<chunkShift)
+			continue
+		}
 		n := min(to-from, scanBlock, chunkRows-at)
 		scores := r.scores[:n]
 		vector.ScoreRows(r.metric, r.query, v.vectors.Flat[c][at*dim:(at+n)*dim], v.invNorms[c][at:at+n], scores)

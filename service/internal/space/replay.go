@@ -90,7 +90,7 @@ func (s *Space) tryApply(b *Batch) (why string) {
 
 // rowAt finds the row that has a generation.
 func (s *Space) rowAt(g memory.Generation) (uint32, bool) {
-	v := s.view.Load()
+	v := s.table.Load().view.Load()
 	i := sort.Search(s.rows, func(i int) bool { return v.gen(uint32(i)) >= g })
 	if i < s.rows && v.gen(uint32(i)) == g {
 		return uint32(i), true

@@ -12,13 +12,15 @@ import (
 // Snapshot is a published state of a space: what a recall pins. It is
 // immutable; the next one replaces it.
 type Snapshot struct {
-	Generation  memory.Generation
-	CommittedAt int64 // Unix nanoseconds
-	rows        int   // rows published
-	indexed     int   // rows, from the first, that the graph holds
-	view        *view
-	graph       *hnsw.Graph
-	dim         int
+	Generation    memory.Generation
+	CommittedAt   int64  // Unix nanoseconds
+	rows          int    // rows published
+	indexed       int    // rows, from the first, that the graph holds
+	table         *table // nil while the space is asleep, and with it view and graph
+	view          *view
+	graph         *hnsw.Graph
+	sleepingGraph bool // the checkpoint has a graph
+	dim           int
 	// events are the generations that have no row (Forget), with their
 	// commit times, oldest first; as many as the history window needs.
 	events []event
@@ -55,7 +57,10 @@ func (s *Space) Current() *Snapshot { return s.snapshot.Load() }
 // Pin returns the snapshot that c asks for. It fails with DEADLINE or CANCELED
 // while waiting, GENERATION_AHEAD, GENERATION_EXPIRED or SPACE_DELETED.
 func (s *Space) Pin(ctx context.Context, c Consistency) (*Snapshot, error) {
-	snap := s.Current()
+	snap, err := s.awake(s.Current())
+	if err != nil {
+		return nil, err
+	}
 	switch c.Mode {
 	case AtLeast:
 		for snap.Generation < c.Generation {
@@ -68,7 +73,7 @@ func (s *Space) Pin(ctx context.Context, c Consistency) (*Snapshot, error) {
 				return nil, fault.Of(ctx.Err())
 			}
 		}
-		return snap, nil
+		return s.awake(snap)
 	case At:
 		if c.Generation > snap.Generation {
 			return nil, fault.New(fault.OutOfRange, fault.GenerationAhead,
@@ -133,6 +138,9 @@ func (s *Space) older(snap *Snapshot, g memory.Generation) (*Snapshot, error) {
 	old.indexed = min(snap.indexed, rows)
 	return &old, nil
 }
+
+// aimsAtGraph reports whether the rows are to be in a graph.
+func (sn *Snapshot) aimsAtGraph() bool { return sn.graph != nil || sn.table == nil && sn.sleepingGraph }
 
 // Unindexed is how many published rows the graph does not hold.
 func (sn *Snapshot) Unindexed() int { return sn.rows - sn.indexed }

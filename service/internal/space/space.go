@@ -7,8 +7,6 @@ import (
 
 	"github.com/engram-stream/engram/service/internal/clock"
 	"github.com/engram-stream/engram/service/internal/fault"
-	"github.com/engram-stream/engram/service/internal/filter"
-	"github.com/engram-stream/engram/service/internal/hnsw"
 	"github.com/engram-stream/engram/service/internal/memory"
 )
 
@@ -19,32 +17,36 @@ type Space struct {
 	base        memory.Generation // before the first of its own
 	clock       clock.Clock
 
+	// Awoken, if not nil, is called when the space was asleep and is awake: its
+	// owner sets it before anybody knows the space. It must neither block nor
+	// wake a space.
+	Awoken func()
+
 	snapshot   atomic.Pointer[Snapshot]
 	publishing sync.Mutex
 	deleted    chan struct{}
 
-	mu          sync.RWMutex
-	settings    Settings
-	ids         map[memory.ObservationID]uint32
-	replaced    map[memory.ObservationID][]uint32 // rows that ids stood for before they were replaced, rising
-	marks       map[memory.SessionID]Mark
-	quarantined map[uint32]string
-
-	index *filter.Index
+	mu       sync.RWMutex
+	settings Settings
+	marks    map[memory.SessionID]Mark
 
 	// The writer's own, behind the lease.
 	assigned   memory.Generation // last generation given to a frame
 	lastCommit int64
 	rows       int // rows given to frames, applied or not
 
-	// view is the widest table; ahead of the snapshot's while rows are filled.
-	view  atomic.Pointer[view]
-	graph atomic.Pointer[hnsw.Graph]
+	// table is nil while the space is asleep; waking makes that one at a time.
+	table    atomic.Pointer[table]
+	leftover atomic.Bool // dead rows have bytes in the checkpoint
+	waking   sync.Mutex
+	bed      bed
+	damage   atomic.Pointer[fault.Error] // why it cannot be woken
+	lastUsed atomic.Int64                // Unix nanoseconds
 
 	live         atomic.Int64 // observations alive
 	bytes        atomic.Int64 // memory of rows, dead ones included
+	quarantined  atomic.Int64
 	waitingSince atomic.Int64 // Unix ns at which the oldest unpublished row became durable; 0 if none
-	scratch      sync.Pool
 }
 
 // Mark is how far a session has been applied here.
@@ -56,6 +58,8 @@ type Mark struct {
 	LastUsed    int64              // Unix nanoseconds
 	Rejections  []memory.Rejection // the newest; see maxKeptRejections
 	Rejected    uint64             // all of them
+	// Note is what the owner of the sessions wants to have kept with it.
+	Note []byte
 }
 
 // maxKeptRejections bounds the rejections a mark repeats on resume.
@@ -65,20 +69,17 @@ const maxKeptRejections = 64
 func New(set Settings, c clock.Clock) *Space {
 	s := &Space{
 		id: set.ID, incarnation: set.Incarnation, base: set.Base, clock: c, settings: set,
-		deleted:     make(chan struct{}),
-		ids:         map[memory.ObservationID]uint32{},
-		replaced:    map[memory.ObservationID][]uint32{},
-		marks:       map[memory.SessionID]Mark{},
-		quarantined: map[uint32]string{},
-		index:       filter.NewIndex(),
-		assigned:    set.Base,
-		lastCommit:  set.CreatedAt.UnixNano(),
+		deleted:    make(chan struct{}),
+		marks:      map[memory.SessionID]Mark{},
+		assigned:   set.Base,
+		lastCommit: set.CreatedAt.UnixNano(),
 	}
-	s.scratch.New = func() any { return &scratch{} }
-	s.view.Store(&view{})
+	t := newTable()
+	s.table.Store(t)
 	s.snapshot.Store(&Snapshot{
-		Generation: s.assigned, CommittedAt: s.lastCommit, view: s.view.Load(), dim: set.Dimension, next: make(chan struct{}),
+		Generation: s.assigned, CommittedAt: s.lastCommit, table: t, view: t.view.Load(), dim: set.Dimension, next: make(chan struct{}),
 	})
+	s.used()
 	return s
 }
 
@@ -137,20 +138,19 @@ type Stats struct {
 	Quarantined int
 	// Staleness is the age of the oldest durable row that is not visible.
 	Staleness time.Duration
+	Awake     bool // its rows are in memory or mapped
+	Sound     bool // its checkpoint can be read
 }
 
 // Stats returns the numbers of now.
 func (s *Space) Stats() Stats {
 	snap := s.Current()
-	s.mu.RLock()
-	q := len(s.quarantined)
-	s.mu.RUnlock()
 	st := Stats{
 		Generation: snap.Generation, Live: s.live.Load(), Rows: snap.rows, Unindexed: snap.Unindexed(),
-		Bytes: s.bytes.Load(), Quarantined: q, Staleness: s.staleness(),
+		Bytes: s.bytes.Load(), Quarantined: int(s.quarantined.Load()), Awake: snap.table != nil, Sound: s.damage.Load() == nil, Staleness: s.staleness(),
 	}
-	if g := s.graph.Load(); g != nil {
-		st.Bytes += int64(g.Bytes())
+	if snap.graph != nil {
+		st.Bytes += int64(snap.graph.Bytes())
 	}
 	return st
 }

@@ -87,11 +87,11 @@ func TestAnIDIsThereWhileItIsReplaced(t *testing.T) {
 	w.observe(obs("a", 1, 0), obs("b", 0, 1))
 	before := w.Current()
 	w.observe(replacing(obs("a", -1, 0)))
-	row, ok := w.rowOf(before, "a")
+	row, ok := before.rowOf("a")
 	if !ok || row != 0 {
 		t.Errorf("in the snapshot before: row %d, %v", row, ok)
 	}
-	if row, ok = w.rowOf(w.Current(), "a"); !ok || row != 2 {
+	if row, ok = w.Current().rowOf("a"); !ok || row != 2 {
 		t.Errorf("now: row %d, %v", row, ok)
 	}
 	mustEqual(t, "like a, before it was replaced", names(w.question(t, before, &Question{Vector: []float32{1, 0}, Limit: 10, Exclude: "a"})), []string{"b"})
@@ -116,12 +116,12 @@ func TestReplayOutlivesARowThatPanics(t *testing.T) {
 	w := newWorld(Settings{Dimension: 2})
 	w.observe(obs("a", 1, 0), obs("b", 0, 1), obs("c", 1, 1))
 	again := newWorld(w.Settings())
-	whole := again.index
-	again.index = nil // filling any row panics
+	whole := again.table.Load().index
+	again.table.Load().index = nil // filling any row panics
 	if err := again.Replay(w.frames[0]); err != nil {
 		t.Fatal(err)
 	}
-	again.index = whole
+	again.table.Load().index = whole
 	if st := again.Stats(); st.Generation != 3 || st.Quarantined != 3 || st.Live != 3 {
 		t.Errorf("%+v", st)
 	}

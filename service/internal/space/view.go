@@ -24,15 +24,40 @@ const gone = 1
 
 // view is the table of columns. Its slices only grow: a reader keeps the view
 // it began with, the writer fills rows beyond what is published and swaps in a
-// wider view when it runs out of room.
+// wider view when it runs out of room. A checkpoint swaps in a view some
+// chunks of which lie in its files: whoever uses a view keeps it reachable
+// until it is done with the bytes it got from it.
 type view struct {
-	vectors   vector.Chunks // row × dimension
+	vectors   vector.Chunks // row × dimension; zeros where nothing of a chunk is left
 	invNorms  [][]float32   // 1/‖row‖, for cosine
 	gens      [][]uint64    // generation of the row, rising
 	committed [][]int64     // commit time, Unix nanoseconds, never falling
 	expires   [][]int64     // Unix nanoseconds; 0 is never
 	deaths    [][]atomic.Uint64
-	records   [][][]byte
+	records   []records
+	owners    []any // what keeps a chunk's bytes mapped; nil for those on the heap
+}
+
+// records are those of one chunk: each a slice of its own, or all of them one
+// after the other.
+type records struct {
+	each    [][]byte
+	offsets []uint64 // one more than there are records
+	flat    []byte
+}
+
+// erased reports whether nothing is left of the chunk: its rows are all dead.
+func (r *records) erased() bool { return r.each == nil && r.offsets == nil }
+
+func (r *records) at(i uint32) []byte {
+	if r.each != nil {
+		return r.each[i]
+	}
+	if r.offsets == nil {
+		return nil
+	}
+	from, to := r.offsets[i], r.offsets[i+1]
+	return r.flat[from:to:to]
 }
 
 func (v *view) capacity() int {
@@ -71,18 +96,28 @@ type columns struct {
 	committed         []int64
 	expires           []int64
 	deaths            []atomic.Uint64
-	records           [][]byte
+	records           records
+	owner             any
 }
 
 func newColumns(rows, dim int) columns {
 	return columns{
 		vectors: make([]float32, rows*dim), invNorms: make([]float32, rows),
 		gens: make([]uint64, rows), committed: make([]int64, rows), expires: make([]int64, rows),
-		deaths: make([]atomic.Uint64, rows), records: make([][]byte, rows),
+		deaths: make([]atomic.Uint64, rows), records: records{each: make([][]byte, rows)},
+	}
+}
+
+// chunk gives the columns of a chunk.
+func (v *view) chunk(c int) columns {
+	return columns{
+		vectors: v.vectors.Flat[c], invNorms: v.invNorms[c], gens: v.gens[c], committed: v.committed[c], expires: v.expires[c],
+		deaths: v.deaths[c], records: v.records[c], owner: v.owners[c],
 	}
 }
 
 func (v view) withChunk(c columns) view {
+	v.vectors.Shift = chunkShift
 	v.vectors.Flat = appended(v.vectors.Flat, c.vectors)
 	v.invNorms = appended(v.invNorms, c.invNorms)
 	v.gens = appended(v.gens, c.gens)
@@ -90,6 +125,7 @@ func (v view) withChunk(c columns) view {
 	v.expires = appended(v.expires, c.expires)
 	v.deaths = appended(v.deaths, c.deaths)
 	v.records = appended(v.records, c.records)
+	v.owners = appended(v.owners, c.owner)
 	return v
 }
 
@@ -97,17 +133,24 @@ func (v view) withChunk(c columns) view {
 func (v view) withFirst(rows, dim int) view {
 	c := newColumns(rows, dim)
 	if len(v.gens) > 0 {
-		copy(c.vectors, v.vectors.Flat[0])
-		copy(c.invNorms, v.invNorms[0])
-		copy(c.gens, v.gens[0])
-		copy(c.committed, v.committed[0])
-		copy(c.expires, v.expires[0])
+		c.copyFrom(v.chunk(0))
 		for i := range v.deaths[0] {
 			c.deaths[i].Store(v.deaths[0][i].Load())
 		}
-		copy(c.records, v.records[0])
 	}
-	return view{vectors: vector.Chunks{Shift: chunkShift}}.withChunk(c)
+	return view{}.withChunk(c)
+}
+
+// copyFrom copies all but the deaths.
+func (c *columns) copyFrom(o columns) {
+	copy(c.vectors, o.vectors)
+	copy(c.invNorms, o.invNorms)
+	copy(c.gens, o.gens)
+	copy(c.committed, o.committed)
+	copy(c.expires, o.expires)
+	for i := range o.gens {
+		c.records.each[i] = o.records.at(uint32(i))
+	}
 }
 
 // appended is append into a fresh array, since readers hold the old one.
@@ -118,13 +161,36 @@ func appended[T any](list []T, x T) []T {
 	return out
 }
 
+// with returns a view with other columns for some of the first chunks; those
+// that are nil stay. Deaths stay, always: they go on being written.
+func (v *view) with(chunks []*columns) *view {
+	w := view{vectors: vector.Chunks{Shift: chunkShift}}
+	for c := range v.gens {
+		cols := v.chunk(c)
+		if c < len(chunks) && chunks[c] != nil {
+			deaths := cols.deaths
+			cols = *chunks[c]
+			cols.deaths = deaths
+		}
+		w.vectors.Flat = append(w.vectors.Flat, cols.vectors)
+		w.invNorms = append(w.invNorms, cols.invNorms)
+		w.gens = append(w.gens, cols.gens)
+		w.committed = append(w.committed, cols.committed)
+		w.expires = append(w.expires, cols.expires)
+		w.deaths = append(w.deaths, cols.deaths)
+		w.records = append(w.records, cols.records)
+		w.owners = append(w.owners, cols.owner)
+	}
+	return &w
+}
+
 func (v *view) gen(row uint32) memory.Generation {
 	return memory.Generation(v.gens[row>>chunkShift][row&chunkMask])
 }
 
 func (v *view) commitTime(row uint32) int64 { return v.committed[row>>chunkShift][row&chunkMask] }
 func (v *view) expiry(row uint32) int64     { return v.expires[row>>chunkShift][row&chunkMask] }
-func (v *view) record(row uint32) []byte    { return v.records[row>>chunkShift][row&chunkMask] }
+func (v *view) record(row uint32) []byte    { return v.records[row>>chunkShift].at(row & chunkMask) }
 func (v *view) death(row uint32) *atomic.Uint64 {
 	return &v.deaths[row>>chunkShift][row&chunkMask]
 }

@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// How often the checkpointer looks, and how long it leaves a failure alone.
+const (
+	checkpointEvery = time.Second
+	hibernateEvery  = 30 * time.Second
+	checkpointRetry = 30 * time.Second
+	// scrubRate is how fast checksums are verified in the background, bytes/s.
+	scrubRate = 32 << 20
+)
+
+// keepCheckpoints makes rounds when they are due, lets spaces fall asleep and
+// scrubs what is on disk, until the engine closes.
+func (e *Engine) keepCheckpoints() {
+	defer e.housekeeping.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer context.AfterFunc(e.stopping, cancel)()
+	look, nap := time.NewTicker(checkpointEvery), time.NewTicker(hibernateEvery)
+	defer look.Stop()
+	defer nap.Stop()
+	var notBefore time.Time
+	for {
+		select {
+		case <-e.stopping.Done():
+			return
+		case <-nap.C:
+			e.hibernate(ctx)
+			e.scrubIfDue(ctx)
+		case <-look.C:
+			now := e.opts.Clock.Now()
+			due, erase := e.checkpointDue(now)
+			if !due || now.Before(notBefore) || e.takesWrites() != nil {
+				continue
+			}
+			if _, err := e.Checkpoint(ctx, CheckpointWish{Erase: erase, Paced: true}); err != nil && ctx.Err() == nil {
+				e.opts.Log.Error("checkpoint failed", "error", err, "retry_in", checkpointRetry)
+				notBefore = now.Add(checkpointRetry)
+			}
+		}
+	}
+}
+
+// checkpointDue tells whether a round is due, and whether it has to erase.
+func (e *Engine) checkpointDue(now time.Time) (due, erase bool) {
+	o, c := &e.opts.Checkpoint, &e.checkpoints
+	c.mu.Lock()
+	last, since := c.last, c.erase
+	c.mu.Unlock()
+	if last.IsZero() {
+		last = e.started
+	}
+	// Half of the time that is allowed is left for what may go wrong.
+	erase = !since.IsZero() && now.Sub(since) >= o.EraseWithin/2
+	tail := e.tailBytes()
+	return erase || tail >= o.TailBytes || tail > 0 && now.Sub(last) >= o.Interval && e.anyDirty(), erase
+}
+
+func (e *Engine) anyDirty() bool {
+	for _, sl := range e.registry.all() {
+		if _, dirty := sl.tail.oldest(); dirty {
+			return true
+		}
+	}
+	return false
+}
+
+// hibernate lets spaces fall asleep that nobody has wanted for a while.
+func (e *Engine) hibernate(ctx context.Context) {
+	after := e.opts.Checkpoint.HibernateAfter
+	if after < 0 {
+		return
+	}
+	now := e.opts.Clock.Now()
+	for _, sl := range e.registry.all() {
+		if !sl.space.Stats().Awake || now.Sub(sl.space.IdleSince()) < after {
+			continue
+		}
+		if _, dirty := sl.tail.oldest(); dirty {
+			continue
+		}
+		err := e.pool.Exclusive(ctx, sl.space.ID(), func() error {
+			if _, dirty := sl.tail.oldest(); !dirty && sl.pending == nil && sl.space.Sleep() {
+				e.opts.Log.Debug("space asleep", "space", sl.space.ID())
+			}
+			return nil
+		})
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/engram-stream/engram/service/internal/checkpoint"
+)
+
+// roundFiles are the files of a round: one that all spaces share, and for a
+// space with large sections one for each of these, and some for its rows, which
+// later checkpoints go on naming.
+type roundFiles struct {
+	store *checkpoint.Store
+	pace  func(int)
+
+	shared, own, rows *checkpoint.Writer
+	written           int64
+}
+
+// Small implements [space.Destination].
+func (f *roundFiles) Small() (*checkpoint.Writer, error) { return f.open(&f.shared) }
+
+// Large implements [space.Destination]: each section gets a file of its own, so
+// that one can be kept without the others.
+func (f *roundFiles) Large() (*checkpoint.Writer, error) {
+	if err := f.finish(&f.own); err != nil {
+		return nil, err
+	}
+	return f.open(&f.own)
+}
+
+// rowsFile is the size from which a file takes no further chunks, in bytes: if
+// one of them has to be written anew, all of them have to.
+const rowsFile = 64 << 20
+
+// Rows implements [space.Destination].
+func (f *roundFiles) Rows() (*checkpoint.Writer, error) {
+	if f.rows != nil && f.rows.Size() >= rowsFile {
+		if err := f.finish(&f.rows); err != nil {
+			return nil, err
+		}
+	}
+	return f.open(&f.rows)
+}
+
+func (f *roundFiles) open(w **checkpoint.Writer) (_ *checkpoint.Writer, err error) {
+	if *w == nil {
+		*w, err = f.store.Create(f.pace)
+	}
+	return *w, err
+}
+
+// endSpace finishes what belongs to the space that was written.
+func (f *roundFiles) endSpace() error {
+	return errors.Join(f.finish(&f.own), f.finish(&f.rows))
+}
+
+// end finishes the shared file.
+func (f *roundFiles) end() error { return f.finish(&f.shared) }
+
+func (f *roundFiles) finish(w **checkpoint.Writer) error {
+	if *w == nil {
+		return nil
+	}
+	if err := (*w).Finish(); err != nil {
+		return err
+	}
+	f.written += int64((*w).Size())
+	*w = nil
+	return nil
+}
+
+// abort removes what is not finished; what is, is removed when a catalog is
+// committed that does not name it.
+func (f *roundFiles) abort() (err error) {
+	for _, w := range []**checkpoint.Writer{&f.shared, &f.own, &f.rows} {
+		if *w != nil {
+			err = errors.Join(err, (*w).Abort())
+			*w = nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package hnsw
+
+import "sync/atomic"
+
+// joinTree gives parents to the rows that lost theirs. What the dead leave of
+// the tree is parts, each with a root: but for that of the largest part, all of
+// them are given a parent in another part, so that no circle arises and one
+// part is left in the end. Inserter only; no live list names a dead row.
+func (g *Graph) joinTree(r *removal) {
+	var roots []uint32
+	g.rows(func(row uint32, _ int) {
+		if r.dead.has(int(row)) {
+			return
+		}
+		parent, ok := g.store.parent(row)
+		if ok && r.dead.has(int(parent)) {
+			g.store.chunk(row).parents[row%chunkRows] = 0
+			ok = false
+		}
+		if !ok {
+			roots = append(roots, row)
+		}
+	})
+	if len(roots) == 1 {
+		return
+	}
+	main := g.parts(r)
+	for _, row := range roots {
+		if row != main {
+			g.rehome(row, main, r)
+		}
+	}
+}
+
+// parts fills the sets and returns the root of the largest, the first of them.
+func (g *Graph) parts(r *removal) (main uint32) {
+	r.sets = make([]uint32, g.bound.Load())
+	g.rows(func(row uint32, _ int) {
+		r.sets[row] = row
+		if parent, ok := g.store.parent(row); ok {
+			r.sets[row] = parent
+		}
+	})
+	sizes := map[uint32]int{}
+	g.rows(func(row uint32, _ int) {
+		if !r.dead.has(int(row)) {
+			sizes[r.find(row)]++
+		}
+	})
+	most := 0
+	for root, n := range sizes {
+		if n > most || n == most && root < main {
+			main, most = root, n
+		}
+	}
+	return main
+}
+
+// find returns the root of the part of a row: union–find with path halving
+// (R. E. Tarjan and J. van Leeuwen, "Worst-case analysis of set union
+// algorithms", J. ACM 31(2), 1984). At first the sets are the tree itself.
+func (r *removal) find(row uint32) uint32 {
+	for r.sets[row] != row {
+		r.sets[row] = r.sets[r.sets[row]]
+		row = r.sets[row]
+	}
+	return row
+}
+
+// rehome gives the root of a part a parent in another: the nearest of its
+// neighbours that has room, else the nearest such row that a search finds, else
+// one with room below the nearest row of another part, or of the main one.
+func (g *Graph) rehome(row, main uint32, r *removal) {
+	w := &g.work
+	foreign := func(to uint32) bool { return r.find(to) != row }
+	list := g.store.list(row, 0)
+	w.found = w.found[:0]
+	for i := range list {
+		if link := atomic.LoadUint32(&list[i]); link != 0 && foreign(link-1) && g.hasRoom(link-1) {
+			w.found = append(w.found, link-1)
+		}
+	}
+	if len(w.found) > 0 {
+		g.scoreAll(row, w.found, &w.list)
+		best := w.list[0]
+		for _, k := range w.list {
+			best = max(best, k)
+		}
+		g.fosterTo(row, best.row(), r)
+		return
+	}
+	near := g.nearest(row, 0, fosterBreadth, fosterVisits, foreign)
+	for _, k := range near {
+		if g.hasRoom(k.row()) {
+			g.fosterTo(row, k.row(), r)
+			return
+		}
+	}
+	below := main
+	if len(near) > 0 {
+		below = near[0].row()
+	}
+	g.fosterTo(row, g.roomBelow(below), r)
+}
+
+// Breadth of the search for a parent, and how many rows it may score: around
+// the root of a large part all are of that part.
+const (
+	fosterBreadth = 16
+	fosterVisits  = 4096
+)
+
+// fosterTo makes a row the child of another, with links both ways.
+func (g *Graph) fosterTo(row, parent uint32, r *removal) {
+	g.store.setParent(row, parent)
+	r.sets[row] = r.find(parent)
+	if !g.links(row, parent, 0) {
+		g.linkBack(row, parent, 0)
+	}
+	if !g.links(parent, row, 0) {
+		g.linkBack(parent, row, 0)
+	}
+}

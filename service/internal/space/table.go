@@ -1,0 +1,104 @@
+package space
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/engram-stream/engram/service/internal/filter"
+	"github.com/engram-stream/engram/service/internal/hnsw"
+	"github.com/engram-stream/engram/service/internal/memory"
+	"github.com/engram-stream/engram/service/internal/vector"
+)
+
+// table is the part of a space that can be asleep: its rows, and what finds
+// them. A snapshot holds the table it was published with, so a reader keeps
+// what it began with when the space falls asleep meanwhile.
+//
+// The writer alone appends; mu guards the maps and is a leaf. indexing is held
+// by whoever changes the graph or writes its image: one index worker, or a
+// checkpoint. It is taken before mu, and never under it.
+type table struct {
+	// view is the widest set of columns; ahead of the snapshot's while rows
+	// are filled.
+	view     atomic.Pointer[view]
+	graph    atomic.Pointer[hnsw.Graph]
+	index    *filter.Index
+	indexing sync.Mutex
+
+	mu sync.RWMutex
+	// known finds the rows of the checkpoint, ids those that are newer. An id
+	// in both stands for the newer row.
+	known       idTable
+	ids         map[memory.ObservationID]uint32
+	replaced    map[memory.ObservationID][]uint32 // rows that ids stood for before they were replaced, rising
+	quarantined map[uint32]string
+
+	// stored says where the chunks of the checkpoint lie; the checkpointer's
+	// own.
+	stored stored
+	// zeros are the vectors of all chunks of which nothing is left.
+	zeros []float32
+}
+
+func newTable() *table {
+	t := &table{
+		ids:         map[memory.ObservationID]uint32{},
+		replaced:    map[memory.ObservationID][]uint32{},
+		quarantined: map[uint32]string{},
+		index:       filter.NewIndex(),
+	}
+	t.view.Store(&view{})
+	return t
+}
+
+// rowOf finds the row an id stands for now. The caller holds mu, or is the
+// writer.
+func (t *table) rowOf(id memory.ObservationID) (uint32, bool) {
+	if row, ok := t.ids[id]; ok {
+		return row, true
+	}
+	v := t.view.Load()
+	return t.known.find(id, func(row uint32) bool {
+		held, _ := memory.RecordID(v.record(row))
+		return held == id && t.holds(v, row)
+	})
+}
+
+// holds reports whether a row stands for its id: nothing replaced it and
+// nobody forgot it. The caller holds mu, or is the writer.
+func (t *table) holds(v *view, row uint32) bool {
+	if v.death(row).Load() == 0 {
+		return true
+	}
+	_, kept := t.quarantined[row]
+	return kept
+}
+
+// condemn takes a row out of every recall and remembers why; false if it was
+// out already.
+func (t *table) condemn(row uint32, reason string) bool {
+	t.view.Load().death(row).Store(gone)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, already := t.quarantined[row]
+	t.quarantined[row] = reason
+	return !already
+}
+
+// scorer is what the graph compares rows with. It always looks at the widest
+// view, since the graph may be ahead of a reader's snapshot.
+type scorer struct {
+	table  *table
+	metric memory.Metric
+	dim    int
+}
+
+func (c scorer) ScoreRows(q hnsw.Query, rows []uint32, out []float32) {
+	v := c.table.view.Load()
+	v.vectors.Score(c.metric, q, v.invNorms, rows, out)
+}
+
+func (c scorer) QueryOf(row uint32) hnsw.Query {
+	v := c.table.view.Load()
+	return vector.Query{Vector: v.vec(row, c.dim), InvNorm: v.invNorm(row)}
+}
