@@ -43,6 +43,7 @@ type Engine struct {
 	indexer  *indexer
 	audience *audience
 	feeding  feeding
+	room     room
 	store    *checkpoint.Store
 
 	checkpoints checkpoints
@@ -167,6 +168,9 @@ func (e *Engine) takesWrites() error {
 	if f := e.failure.Load(); f != nil {
 		return f
 	}
+	if err := e.room.refusal(); err != nil {
+		return err
+	}
 	switch State(e.state.Load()) {
 	case Draining:
 		return errDraining
@@ -193,6 +197,10 @@ func (e *Engine) fail(f *fault.Error) {
 func (e *Engine) appendFailed(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fault.Of(err)
+	}
+	if errors.Is(err, journal.ErrFull) {
+		e.watchDisk()
+		return diskFull(err)
 	}
 	f := journalFailed(err)
 	e.fail(f)

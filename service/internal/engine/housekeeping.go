@@ -32,7 +32,7 @@ func (e *Engine) keepHouse() {
 		case <-e.stopping.Done():
 			return
 		case <-disk.C:
-			e.monitor.SetExternal("disk", diskPressure(e.journal.Usage().Level))
+			e.watchDisk()
 		case <-retention.C:
 			if e.takesWrites() != nil {
 				continue

@@ -96,7 +96,7 @@ func (p processor) Quarantine(_ context.Context, id memory.SpaceID, it *queue.It
 	i := pb.indexOf(it)
 	if pb.batch.HasRow(i) {
 		frame := sl.space.Quarantine(pb.batch, reason)
-		if err := p.keep(context.Background(), sl, frame, nil); err != nil {
+		if err := p.keepAdmitted(sl, frame); err != nil {
 			return err
 		}
 		tellQuarantined(it, &pb.batch.Outcomes[i], reason)
@@ -134,10 +134,11 @@ func (p processor) quarantineFresh(sl *slot, it *queue.Item, reason string) (err
 }
 
 // Abandon tells the owners that nothing will become of their items: the
-// journal failed, or the space was deleted or is damaged.
+// journal failed, the space was deleted or is damaged, or the server stops on a
+// full disk.
 func (p processor) Abandon(_ memory.SpaceID, items []*queue.Item, err error) {
 	f := fault.Of(err)
-	if f.Reason != fault.SpaceDeleted && f.Reason != fault.SpaceDamaged {
+	if f.Reason != fault.SpaceDeleted && f.Reason != fault.SpaceDamaged && f.Reason != fault.DiskPressure {
 		f = journalFailed(err)
 		p.fail(f)
 	}
@@ -159,7 +160,7 @@ func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) str
 		return err
 	}
 	if batch.Frame != nil {
-		if err := p.keep(context.Background(), sl, batch.Frame, nil); err != nil {
+		if err := p.keepAdmitted(sl, batch.Frame); err != nil {
 			return err
 		}
 	}

@@ -89,7 +89,11 @@ func (e *Engine) sessionFor(ctx context.Context, o OpenStream) (*session.Session
 	if sl.ended() {
 		return nil, nil, spaceDeleted(o.Space) // meanwhile: the session is not of that life
 	}
-	return sess, sl, e.keepSession(ctx, sl, sess)
+	if err := e.keepSession(ctx, sl, sess); err != nil {
+		_, _ = e.sessions.Close(sess.ID()) // nobody knows its name
+		return nil, nil, err
+	}
+	return sess, sl, nil
 }
 
 // Welcome is what init_ack says.
