@@ -66,12 +66,12 @@ func TestWhatCannotBeEncodedIsRejected(t *testing.T) {
 	if f != nil {
 		t.Fatal(f)
 	}
-	c := newCall(1, n, ticket)
+	c := newCall(1, n, ticket, memory.AckIndexed)
 	items := itemsOf("notes", "", 1, memory.LaneNormal, &delivery{slot: sl, call: c}, in, 1, nil)
 	items[1].Observation = nil // neither observation nor rejection: Prepare panics
 	e.queue.Push(items)
 	e.pool.Notify("notes")
-	out, gen, err := c.await(t.Context(), memory.AckIndexed)
+	out, gen, err := c.await(t.Context())
 	if err != nil || gen != 3 {
 		t.Fatalf("generation %d, %v", gen, err)
 	}

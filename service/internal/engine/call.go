@@ -17,6 +17,7 @@ import (
 type call struct {
 	ticket *admission.Ticket
 	first  memory.Sequence
+	level  memory.AckLevel // that its caller waits for
 
 	mu       sync.Mutex
 	outcomes []memory.Outcome
@@ -27,8 +28,8 @@ type call struct {
 	changed  chan struct{} // closed and replaced on every change
 }
 
-func newCall(first memory.Sequence, n int, t *admission.Ticket) *call {
-	return &call{ticket: t, first: first, outcomes: make([]memory.Outcome, n), changed: make(chan struct{})}
+func newCall(first memory.Sequence, n int, t *admission.Ticket, level memory.AckLevel) *call {
+	return &call{ticket: t, first: first, level: level, outcomes: make([]memory.Outcome, n), changed: make(chan struct{})}
 }
 
 func (c *call) decided(seq memory.Sequence, outcomes []memory.Outcome, bytes int64) {
@@ -77,13 +78,16 @@ func (c *call) fail(f *fault.Error, bytes int64, items int) {
 	}
 }
 
-// await waits until all items have reached a level and returns their outcomes
+// waitsForGraph reports whether the caller, if there is one, waits for INDEXED.
+func (c *call) waitsForGraph() bool { return c != nil && c.level == memory.AckIndexed }
+
+// await waits until all items have reached the level and returns their outcomes
 // and the generation at which they are visible.
-func (c *call) await(ctx context.Context, level memory.AckLevel) ([]memory.Outcome, memory.Generation, error) {
+func (c *call) await(ctx context.Context) ([]memory.Outcome, memory.Generation, error) {
 	last := c.first + memory.Sequence(len(c.outcomes)) - 1
 	for {
 		c.mu.Lock()
-		changed, f, there, gen := c.changed, c.fault, c.levels[level] >= last, c.gen
+		changed, f, there, gen := c.changed, c.fault, c.levels[c.level] >= last, c.gen
 		c.mu.Unlock()
 		switch {
 		case f != nil:

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/queue"
+	"github.com/engram-stream/engram/service/internal/session"
 	"github.com/engram-stream/engram/service/internal/telemetry"
 )
 
@@ -19,6 +21,7 @@ const indexPiece = 256
 type indexWaiters struct {
 	mu   sync.Mutex
 	list []indexWaiter
+	kept int // what the last thinning left
 }
 
 type indexWaiter struct {
@@ -30,17 +33,38 @@ type indexWaiter struct {
 }
 
 // maxIndexWaiters bounds what a backlog of the graph can pile up here: beyond
-// it, waiters of one owner are merged.
+// it, a session keeps only its newest waiter, which says all that the older ones
+// would, later. Beside that there are the calls that wait: no more than are
+// open.
 const maxIndexWaiters = 1 << 16
 
 func (w *indexWaiters) add(d *delivery, seq memory.Sequence, gen memory.Generation, sampled []telemetry.Done) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n := len(w.list); n > 0 && w.list[n-1].owner == d && n > maxIndexWaiters {
-		w.list[n-1].seq, w.list[n-1].gen = seq, gen
-		return
+	if d.session == nil && !d.call.waitsForGraph() && len(sampled) == 0 {
+		return // nobody to tell
 	}
 	w.list = append(w.list, indexWaiter{d, seq, gen, sampled})
+	if n := len(w.list); n > maxIndexWaiters && n >= 2*w.kept {
+		w.thin()
+	}
+}
+
+// thin keeps the newest waiter of each session and those of calls that wait.
+func (w *indexWaiters) thin() {
+	newest := map[*session.Session]bool{}
+	kept := make([]indexWaiter, 0, len(w.list)/2)
+	for _, x := range slices.Backward(w.list) {
+		s := x.owner.session
+		if x.owner.call.waitsForGraph() || s != nil && !newest[s] {
+			kept = append(kept, x)
+		}
+		if s != nil {
+			newest[s] = true
+		}
+	}
+	slices.Reverse(kept)
+	w.list, w.kept = kept, len(kept)
 }
 
 // through takes the waiters whose rows are all indexed.
@@ -54,7 +78,7 @@ func (w *indexWaiters) through(gen memory.Generation) []indexWaiter {
 	out := w.list[:n:n]
 	w.list = w.list[n:]
 	if len(w.list) == 0 {
-		w.list = nil
+		w.list, w.kept = nil, 0
 	}
 	return out
 }

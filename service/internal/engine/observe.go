@@ -82,7 +82,7 @@ func (e *Engine) observeAlone(ctx context.Context, sl *slot, b Batch) (*Kept, er
 	if err != nil {
 		return nil, err
 	}
-	outcomes, gen, err := c.await(ctx, b.Wait)
+	outcomes, gen, err := c.await(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (e *Engine) observeInSession(ctx context.Context, sl *slot, b Batch) (*Kept
 			use.Refuse()
 			return nil, err
 		}
-		if outcomes, kept.Generation, err = c.await(ctx, b.Wait); err != nil {
+		if outcomes, kept.Generation, err = c.await(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -195,7 +195,7 @@ func (e *Engine) submit(ctx context.Context, sl *slot, b Batch, id memory.Sessio
 	for _, r := range rejected {
 		e.rec.Rejected(string(b.Space), r.Reason, 1)
 	}
-	c := newCall(seq, n, ticket)
+	c := newCall(seq, n, ticket, b.Wait)
 	lane := b.Lane
 	if sess != nil {
 		lane = sess.Lane()
