@@ -11,8 +11,8 @@ import (
 
 // Commit puts a catalog in force and returns it as it stands there: a copy of c
 // with its number, time, next file and sizes. Every file it names has to be
-// finished and there, and none that [Store.Damage] reports: else the error is a
-// [*CatalogError]. When Commit returns, the catalog is on stable storage;
+// finished, there and whole as far as [Open] could tell, or be named by a kept
+// catalog already: else the error is a [*CatalogError]. When Commit returns, the catalog is on stable storage;
 // after an error the former one stays in force.
 //
 // The catalog in force before is kept as the previous one. Files that neither
@@ -73,18 +73,17 @@ func (s *Store) prepare(c *Catalog) (*Catalog, error) {
 	}
 	next.Sizes = map[FileID]uint64{}
 	for _, id := range next.Files() {
-		f := s.files[id]
-		if f == nil || !f.finished() {
-			return nil, &CatalogError{"files", fmt.Sprintf("has %016x, which is not a finished file", uint64(id))}
+		size, err := s.nameable(id)
+		if err != nil {
+			return nil, err
 		}
-		if f.broken {
-			return nil, &CatalogError{"files", fmt.Sprintf("has %016x, which is damaged", uint64(id))}
-		}
-		next.Sizes[id] = f.size
+		next.Sizes[id] = size
 	}
 	// Whoever else holds one of its files may release it meanwhile.
 	for id := range next.Sizes {
-		s.files[id].holds++
+		if f := s.files[id]; f != nil {
+			f.holds++
+		}
 	}
 	// A number is used once, also when its Commit fails: what is left of it
 	// can then not be taken for another.
@@ -96,12 +95,35 @@ func (s *Store) prepare(c *Catalog) (*Catalog, error) {
 	return next, nil
 }
 
+// nameable gives the size with which a catalog may name a file. A file that is
+// not whole goes on being named, with the size it had, by who names it already:
+// one damaged space must not keep all others from their checkpoints, and the
+// damage stays in the report of every Open. Needs mu.
+func (s *Store) nameable(id FileID) (size uint64, err error) {
+	f := s.files[id]
+	if f != nil && f.finished() && !f.broken {
+		return f.size, nil
+	}
+	for _, c := range s.kept() {
+		if size, ok := c.Sizes[id]; ok {
+			return size, nil
+		}
+	}
+	what := "which is not a finished file"
+	if f != nil && f.broken {
+		what = "which is damaged"
+	}
+	return 0, &CatalogError{"files", fmt.Sprintf("has %016x, %s", uint64(id), what)}
+}
+
 // unhold ends what prepare began. Needs no mu.
 func (s *Store) unhold(c *Catalog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range c.Sizes {
-		s.files[id].holds--
+		if f := s.files[id]; f != nil {
+			f.holds--
+		}
 	}
 }
 

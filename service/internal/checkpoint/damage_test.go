@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,12 +211,23 @@ func TestMissingFile(t *testing.T) {
 	if err := bySections(s, refs); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("a missing file gives %v", err)
 	}
-	// What is not whole is not committed again.
-	var refused *checkpoint.CatalogError
-	if _, err := s.Commit(*second); !errors.As(err, &refused) {
-		t.Fatalf("commit of a missing file: %v", err)
+	// A space whose file is missing does not keep the others from a checkpoint,
+	// and is not forgotten.
+	other := must[*checkpoint.Writer](t)(s.Create(nil))
+	r := must[checkpoint.Ref](t)(other.Append([]byte("another space")))
+	check(t, other.Finish())
+	both := *second
+	both.Spaces = append(slices.Clone(second.Spaces), checkpoint.Entry{Space: "other", Manifest: r, Files: []checkpoint.FileID{other.ID()}})
+	carried := must[*checkpoint.Catalog](t)(s.Commit(both))
+	check(t, s.Close())
+	s = open(t, disk)
+	if len(s.Damage()) != 1 || s.Latest().Number != carried.Number || s.Latest().Sizes[refs[0].File] != second.Sizes[refs[0].File] {
+		t.Fatalf("latest %+v, damage %v", s.Latest(), s.Damage())
 	}
-	// A Commit mends it: numbers and ids go on, what was damaged goes.
+	if got := section(t, s, r); string(got) != "another space" {
+		t.Fatalf("the other space has %q", got)
+	}
+	// One without it mends it: numbers and ids go on, what was damaged goes.
 	third, _ := one(t, s, 3, []byte("the third"))
 	if third.Number <= second.Number || third.Spaces[0].Files[0] <= refs[0].File {
 		t.Fatalf("catalog %+v after %+v", third, second)

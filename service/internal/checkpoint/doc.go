@@ -65,7 +65,16 @@
 // directory ends the store for writing ([FailedError]), for what it holds on
 // stable storage is unknown from then on. Reading goes on in both cases.
 //
-// Damage is never served. [Open] works around a damaged newest catalog with the
-// previous one and reports it by [Store.Damage]; it refuses when there are
-// catalogs and it can read none, since starting empty would lose everything.
+// Damage is never served. [Open] sees without reading data files that a catalog
+// is damaged, or that a file it names is missing or has another length: it then
+// puts the previous catalog in force, as long as that one is whole, and reports
+// the damage by [Store.Damage]. The journal is kept from the previous catalog's
+// position on, so nothing is lost by that. Damage within a file shows when the
+// section is asked for, and the previous catalog may have what replaces it.
+// When there are catalogs and none can be read, Open refuses: to start empty
+// would lose everything.
+//
+// A file that is not whole goes on being named by the catalogs of the space
+// that needs it: other spaces go on having checkpoints, and the damage is
+// reported until the space is deleted or its files are put back.
 package checkpoint

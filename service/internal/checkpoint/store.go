@@ -55,7 +55,7 @@ type dataFile struct {
 	// until then it is not removed although no catalog names it.
 	fresh bool
 	round uint64 // Commits begun when it was finished
-	// The size is not what a catalog says: no Commit may name it.
+	// The size is not what a catalog says. See nameable.
 	broken bool
 }
 
