@@ -95,7 +95,7 @@ func (d *duplex) write(ctx context.Context) error {
 				d.h.readers.Add(1)
 				go func() {
 					defer d.h.readers.Done()
-					d.finish(ctx)
+					d.finish(ctx, d.stream)
 				}()
 			}
 		}
@@ -113,12 +113,12 @@ func (d *duplex) write(ctx context.Context) error {
 
 // finish ends the stream well, once everything that was accepted is visible
 // and has been told.
-func (d *duplex) finish(ctx context.Context) {
-	s := d.stream.Session()
+func (d *duplex) finish(ctx context.Context, st *engine.Stream) {
+	s := st.Session()
 	if _, err := s.Wait(ctx, memory.AckVisible, s.Info().Next-1); err != nil {
 		return // the writer learns of it by itself
 	}
-	_ = d.stream.Tell(ctx, endOfStream{}) //nolint:errcheck // fails only when the stream is over
+	_ = st.Tell(ctx, endOfStream{}) //nolint:errcheck // fails only when the stream is over
 }
 
 // read takes frames until the client stops sending or breaks a rule. A nil
@@ -228,11 +228,7 @@ func (r *reader) halfClosed(ctx context.Context) error {
 	r.h.readers.Add(1)
 	go func() {
 		defer r.h.readers.Done()
-		s := r.stream.Session()
-		if _, err := s.Wait(ctx, memory.AckVisible, s.Info().Next-1); err != nil {
-			return
-		}
-		_ = r.stream.Tell(ctx, endOfStream{}) //nolint:errcheck // fails only when the stream is over
+		r.finish(ctx, r.stream)
 	}()
 	return nil
 }
