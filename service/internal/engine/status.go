@@ -169,8 +169,16 @@ func (e *Engine) Reading() telemetry.Reading {
 	all := e.registry.all()
 	sort.Slice(all, func(i, j int) bool { return all[i].space.ID() < all[j].space.ID() })
 	r.SpaceCount = len(all)
+	cp := e.checkpointStatus()
+	r.CheckpointTail, r.CheckpointFailed, r.Damage = cp.TailBytes, cp.Failure != "", len(cp.Damage)
+	if !cp.Created.IsZero() {
+		r.CheckpointAge = max(0, e.opts.Clock.Now().Sub(cp.Created).Seconds())
+	}
 	for _, sl := range all {
 		s := sl.space.Stats()
+		if !s.Awake {
+			r.SpacesAsleep++
+		}
 		r.Spaces = append(r.Spaces, telemetry.SpaceReading{
 			ID: string(sl.space.ID()), Generation: uint64(s.Generation), Observations: s.Live, Unindexed: s.Unindexed, Bytes: s.Bytes, Staleness: s.Staleness.Seconds(),
 		})

@@ -20,7 +20,14 @@ type Reading struct {
 	JournalFailed  bool
 	DiskFree       uint64
 	SpaceCount     int
-	Spaces         []SpaceReading
+	SpacesAsleep   int // their rows are on disk alone
+	// CheckpointAge is how old the checkpoint in force is, in seconds; 0 when
+	// there is none. CheckpointTail is the journal behind it, in bytes.
+	CheckpointAge    float64
+	CheckpointTail   int64
+	CheckpointFailed bool // the last attempt failed
+	Damage           int  // places on disk found damaged
+	Spaces           []SpaceReading
 }
 
 // SpaceReading is the state of one space.
@@ -59,6 +66,11 @@ var (
 	journalBytes   = gaugeDesc("journal_bytes", "Bytes of the journal on disk.")
 	journalFailed  = gaugeDesc("journal_failed", "1 when the journal has failed.")
 	diskFree       = gaugeDesc("disk_free_bytes", "Bytes free on the journal's file system.")
+	spacesAsleep   = gaugeDesc("memory_spaces_asleep", "Memory spaces the rows of which are on disk alone.")
+	checkpointAge  = gaugeDesc("checkpoint_age_seconds", "Age of the checkpoint in force.")
+	checkpointTail = gaugeDesc("checkpoint_tail_bytes", "Bytes of journal that a start would have to read.")
+	checkpointBad  = gaugeDesc("checkpoint_failed", "1 when the last attempt at a checkpoint failed.")
+	damageFound    = gaugeDesc("damage_found", "Places on disk that were found damaged since the start.")
 	spaceCount     = gaugeDesc("memory_spaces", "Memory spaces.")
 	generation     = gaugeDesc("generation", "Newest visible generation.", "memory_space")
 	observations   = gaugeDesc("observations", "Live observations.", "memory_space")
@@ -71,7 +83,7 @@ var (
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		queueDepth, queueCapacity, queueReserved, queueBytes, activeSessions, utilization, pressureState, pressureValue,
-		journalBytes, journalFailed, diskFree, spaceCount, generation, observations, unindexed, spaceBytes, staleness,
+		journalBytes, journalFailed, diskFree, spaceCount, spacesAsleep, checkpointAge, checkpointTail, checkpointBad, damageFound, generation, observations, unindexed, spaceBytes, staleness,
 	} {
 		ch <- d
 	}
@@ -96,14 +108,22 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		set(utilization, u, strconv.Itoa(i))
 	}
 	set(journalBytes, float64(r.JournalBytes))
-	failed := 0.0
-	if r.JournalFailed {
-		failed = 1
-	}
-	set(journalFailed, failed)
+	set(journalFailed, flag(r.JournalFailed))
+	set(checkpointAge, r.CheckpointAge)
+	set(checkpointTail, float64(r.CheckpointTail))
+	set(checkpointBad, flag(r.CheckpointFailed))
+	set(damageFound, float64(r.Damage))
+	set(spacesAsleep, float64(r.SpacesAsleep))
 	set(diskFree, float64(r.DiskFree))
 	set(spaceCount, float64(r.SpaceCount))
 	g.collectSpaces(r, set)
+}
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 // collectSpaces shows the first spaces by themselves and the rest together.
