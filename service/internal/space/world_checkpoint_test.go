@@ -2,7 +2,6 @@ package space
 
 import (
 	"errors"
-	"testing"
 
 	"github.com/engram-stream/engram/service/internal/checkpoint"
 	"github.com/engram-stream/engram/service/internal/vfs"
@@ -124,5 +123,3 @@ func (w *world) restored(t failer, d *disk) *world {
 	}
 	return again
 }
-
-var _ failer = (*testing.T)(nil)
