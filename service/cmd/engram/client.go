@@ -24,7 +24,7 @@ const defaultAddr = "127.0.0.1:50051"
 func clientCommands() []*cobra.Command {
 	return []*cobra.Command{
 		observeCommand(), recallCommand(), spacesCommand(), sessionsCommand(), getCommand(), listCommand(),
-		forgetCommand(), watchCommand(), statusCommand(), exportCommand(), importCommand(), demoCommand(),
+		forgetCommand(), watchCommand(), statusCommand(), exportCommand(), importCommand(), checkpointCommand(), backupCommand(), demoCommand(),
 	}
 }
 

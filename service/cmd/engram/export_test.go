@@ -157,3 +157,23 @@ func TestImportByHand(t *testing.T) {
 		t.Error(errs)
 	}
 }
+
+// A page that would be over the limit of a message is asked for in smaller ones.
+func TestExportOfLargeObservations(t *testing.T) {
+	c := served(t)
+	client, err := engram.Dial(c.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	const rows = 280
+	text := strings.Repeat("0123456789abcdef", 250<<10/16)
+	for i := range rows {
+		if _, err := client.Observe(t.Context(), "large", []engram.Observation{{ID: fmt.Sprint(i), Content: text, Vector: []float32{1, float32(i)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(exported(t, c, "large")); got != rows+2 {
+		t.Errorf("%d lines", got)
+	}
+}

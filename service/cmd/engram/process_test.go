@@ -96,7 +96,13 @@ func TestExitCodes(t *testing.T) {
 // serving starts a server as a process and gives its address once it is ready.
 func serving(t *testing.T) (*exec.Cmd, string) {
 	t.Helper()
-	p := runEngram(t, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir(), "--drain-timeout=60s")
+	return servingFrom(t, t.TempDir())
+}
+
+// servingFrom is serving with a data directory.
+func servingFrom(t *testing.T, dir string) (*exec.Cmd, string) {
+	t.Helper()
+	p := runEngram(t, "serve", "--listen=127.0.0.1:0", "--data-dir="+dir, "--drain-timeout=60s")
 	p.Stderr = t.Output()
 	out, err := p.StdoutPipe()
 	if err != nil {

@@ -26,7 +26,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w; see '%s --help'", err, c.CommandPath())
 	})
-	root.AddCommand(serveCommand(), configCommand(), versionCommand())
+	root.AddCommand(serveCommand(), restoreCommand(), doctorCommand(), configCommand(), versionCommand())
 	root.AddCommand(clientCommands()...)
 	usageErrors(root)
 	return root

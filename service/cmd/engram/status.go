@@ -63,7 +63,26 @@ func (v *verb) printStatus(st *engram.ServerStatus) error {
 	}
 	j := st.Journal
 	v.printf("  journal     %.1f MB in %d segments, %d commits, %.1f GB free%s\n", float64(j.GetBytes())/1e6, j.GetSegments(), j.GetCommits(), float64(j.GetDiskFreeBytes())/1e9, failure(j.GetFailure()))
+	v.printDisk(st)
 	return nil
+}
+
+// printDisk shows how checkpoints and replay stand.
+func (v *verb) printDisk(st *engram.ServerStatus) {
+	if r := st.Replay; r != nil && r.Position < r.Total {
+		v.printf("  replay      %.1f of %.1f MB of the journal are read back\n", float64(r.Position)/1e6, float64(r.Total)/1e6)
+	}
+	c := st.Checkpoint
+	switch {
+	case c.GetCatalog() > 0:
+		v.printf("  checkpoint  number %d, %v old, %.1f MB of journal behind it, %d spaces asleep%s\n", c.Catalog, c.Age.AsDuration().Round(time.Second),
+			float64(c.TailBytes)/1e6, c.AsleepSpaces, failure(c.Failure))
+	case c != nil:
+		v.printf("  checkpoint  none yet, %.1f MB of journal%s\n", float64(c.TailBytes)/1e6, failure(c.Failure))
+	}
+	for _, d := range c.GetDamage() {
+		v.printf("  DAMAGE      %s; see 'engram doctor'\n", d)
+	}
 }
 
 func failure(s string) string {

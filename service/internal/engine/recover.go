@@ -71,11 +71,14 @@ func (e *Engine) restore() (journal.Position, error) {
 	for _, d := range e.store.Damage() {
 		e.noteDamage(d)
 	}
-	cat := e.store.Latest()
+	cat, u := e.store.Latest(), e.journal.Usage()
 	if cat == nil {
+		if u.First > 0 {
+			return 0, fault.New(fault.DataLoss, fault.JournalFailed,
+				"the journal begins at position %d, and there is no checkpoint with what came before: its directory is missing, or another", u.First)
+		}
 		return 0, nil
 	}
-	u := e.journal.Usage()
 	switch {
 	case cat.Journal != e.journal.ID():
 		return 0, fault.New(fault.DataLoss, fault.JournalFailed,

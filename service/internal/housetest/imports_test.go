@@ -13,7 +13,7 @@ var floors = [][]string{
 	{"vector", "journal", "config", "checkpoint"},
 	{"hnsw", "filter", "embed"},
 	{"space", "queue"},
-	{"session", "admission"},
+	{"session", "admission", "doctor"},
 	{"worker"},
 	{"engine"},
 	{"rpc", "console"},
