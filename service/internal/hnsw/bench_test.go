@@ -121,3 +121,35 @@ func BenchmarkWriteImage(b *testing.B) {
 		}
 	}
 }
+
+// What it takes to remove a share of the rows, against building a graph of the
+// rest.
+func BenchmarkRemove(b *testing.B) {
+	const dim = 128
+	f := newFlatScorer(memory.MetricCosine, dim, mixture(rand.New(rand.NewPCG(1, 1)), benchRows, dim))
+	image := imageOf(b, f.build(Config{}))
+	for _, percent := range []uint64{1, 5, 20, 60, 95} {
+		dead := func(row uint32) bool { return mix(uint64(row))%100 < percent }
+		b.Run(fmt.Sprintf("%d%%/remove", percent), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				g, err := LoadImage(Config{}, f, aligned(image), nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				g.Remove(dead)
+			}
+		})
+		b.Run(fmt.Sprintf("%d%%/rebuild", percent), func(b *testing.B) {
+			for b.Loop() {
+				g := New(Config{}, f)
+				for row := range uint32(benchRows) {
+					if !dead(row) {
+						g.Insert(row)
+					}
+				}
+			}
+		})
+	}
+}

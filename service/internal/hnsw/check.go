@@ -3,6 +3,7 @@ package hnsw
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -16,8 +17,9 @@ import (
 //   - every row is reachable at layer 0 from the entry point;
 //   - the counts agree.
 //
-// No insert may run meanwhile.
+// No Insert and no Remove may run meanwhile.
 func (g *Graph) Check() error {
+	defer runtime.KeepAlive(g)
 	entry, top := g.entryPoint()
 	if top < 0 {
 		if n := g.Len(); n != 0 {

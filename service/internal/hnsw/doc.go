@@ -27,12 +27,20 @@
 //
 // # Concurrency
 //
-// One goroutine inserts; any number search meanwhile, and never wait. A row's
-// own lists are written before the first link to it, and links, levels and the
+// One goroutine inserts, removes and writes images; any number search
+// meanwhile, and never wait. A row's own lists are written before the first link to it, and links, levels and the
 // entry point are read and written with sync/atomic, whose order makes
 // everything written before a link visible to whoever reads the link. The
 // vectors of a row must be complete before Insert is called for it. Nothing is
-// ever freed or moved; there is no goroutine and nothing to close.
+// ever moved, and what removed rows leave is given back no sooner than by the
+// next Remove; there is no goroutine that outlives a call and nothing to close.
+//
+// # Images and removal
+//
+// [Graph.WriteImage] writes the graph as it lies in memory, and [LoadImage]
+// uses such an image in place: a start validates the links and builds nothing.
+// [Graph.Remove] takes rows out; a row that is only hidden from searches, by
+// their accept function, needs no removal and costs them little.
 //
 // It stands on floor F2 and imports packages vector, memory and fault.
 package hnsw

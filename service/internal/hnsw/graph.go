@@ -2,6 +2,7 @@ package hnsw
 
 import (
 	"math"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/engram-stream/engram/service/internal/vector"
@@ -77,7 +78,10 @@ func (g *Graph) MaxLevel() int {
 }
 
 // Contains reports whether the row is in the graph.
-func (g *Graph) Contains(row uint32) bool { return g.store.level(row) >= 0 }
+func (g *Graph) Contains(row uint32) bool {
+	defer runtime.KeepAlive(g)
+	return g.store.level(row) >= 0
+}
 
 func (g *Graph) entryPoint() (row uint32, level int) {
 	e := g.entry.Load()

@@ -21,6 +21,11 @@ type workspace struct {
 	scores   []float32
 	queue    []uint32 // rows of the tree still to be asked for room; dead rows
 	found    []uint32 // what a list is made anew of
+
+	// While Remove mends the tree: the rows it removes, and the parents that
+	// rows had among them.
+	dead   bits
+	former map[uint32]uint32
 }
 
 func (w *workspace) init(cfg Config) {
@@ -146,7 +151,7 @@ func (g *Graph) linkBack(from, to uint32, layer int) {
 	slices.Reverse(w.list)
 	w.pinned = w.pinned[:0]
 	for _, k := range w.list {
-		w.pinned = append(w.pinned, layer == 0 && g.store.isTreeLink(from, k.row()))
+		w.pinned = append(w.pinned, layer == 0 && g.isTreeLink(from, k.row()))
 	}
 	w.kept = g.selectNeighbours(w.list, w.pinned, len(list), w.kept[:0])
 	replaceList(list, w.kept)

@@ -1,11 +1,12 @@
 package hnsw
 
-import "sync/atomic"
+import "slices"
 
 // joinTree gives parents to the rows that lost theirs. What the dead leave of
 // the tree is parts, each with a root: but for that of the largest part, all of
 // them are given a parent in another part, so that no circle arises and one
-// part is left in the end. Inserter only; no live list names a dead row.
+// part is left in the end. Links between a row and its former parent stay until
+// then, so that the graph is connected throughout. Inserter only.
 func (g *Graph) joinTree(r *removal) {
 	var roots []uint32
 	g.rows(func(row uint32, _ int) {
@@ -14,6 +15,7 @@ func (g *Graph) joinTree(r *removal) {
 		}
 		parent, ok := g.store.parent(row)
 		if ok && r.dead.has(int(parent)) {
+			g.work.former[row] = parent
 			g.store.chunk(row).parents[row%chunkRows] = 0
 			ok = false
 		}
@@ -67,26 +69,18 @@ func (r *removal) find(row uint32) uint32 {
 	return row
 }
 
-// rehome gives the root of a part a parent in another: the nearest of its
-// neighbours that has room, else the nearest such row that a search finds, else
-// one with room below the nearest row of another part, or of the main one.
+// rehome gives the root of a part a parent in another: the nearest that has room
+// of its neighbours and those of the dead among them, else the nearest such row
+// that a search finds, else one with room below the nearest row of another
+// part, or of the main one.
 func (g *Graph) rehome(row, main uint32, r *removal) {
 	w := &g.work
-	foreign := func(to uint32) bool { return r.find(to) != row }
-	list := g.store.list(row, 0)
-	w.found = w.found[:0]
-	for i := range list {
-		if link := atomic.LoadUint32(&list[i]); link != 0 && foreign(link-1) && g.hasRoom(link-1) {
-			w.found = append(w.found, link-1)
-		}
-	}
+	foreign := func(to uint32) bool { return !r.dead.has(int(to)) && r.find(to) != row }
+	g.gather(row, 0, r)
+	w.found = slices.DeleteFunc(w.found, func(to uint32) bool { return !foreign(to) || !g.hasRoom(to) })
 	if len(w.found) > 0 {
 		g.scoreAll(row, w.found, &w.list)
-		best := w.list[0]
-		for _, k := range w.list {
-			best = max(best, k)
-		}
-		g.fosterTo(row, best.row(), r)
+		g.fosterTo(row, slices.Max(w.list).row(), r)
 		return
 	}
 	near := g.nearest(row, 0, fosterBreadth, fosterVisits, foreign)

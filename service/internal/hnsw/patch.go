@@ -6,35 +6,52 @@ import (
 	"sync/atomic"
 )
 
-// patch replaces the dead in a list: candidates are the neighbours of those,
-// and of dead rows among these, as long as there are few. Links that stay are
-// not chosen anew.
+// patch replaces the dead in a list by candidates found through them. Links that
+// stay are not chosen anew: that would thin the lists out from one Remove to the
+// next, which FreshDiskANN prevents by a slack factor that this heuristic has
+// not. Lists that lose most of their links, or find few candidates, are noted:
+// for them the graph is searched, once it is whole (see relink).
 func (g *Graph) patch(row uint32, layer int, r *removal) {
-	w := &g.work
-	list := g.store.list(row, layer)
-	w.queue, w.found = w.queue[:0], w.found[:0]
-	s := &w.scratch
-	for i := range list {
-		if link := atomic.LoadUint32(&list[i]); link != 0 && r.dead.has(int(link-1)) {
-			w.queue = append(w.queue, link-1)
-		}
-	}
-	if len(w.queue) == 0 {
+	lost, stay := g.gather(row, layer, r)
+	if lost == 0 {
 		return
 	}
-	s.begin(g.bound.Load(), g.store.baseSlots)
-	s.visit(row)
-	for _, dead := range w.queue {
-		s.visit(dead)
+	if lost > stay || len(g.work.found) < min(g.cfg.M, r.reach[layer]-1) {
+		r.poor = append(r.poor, place{row, layer})
 	}
+	g.choose(row, layer, stay, len(g.store.list(row, layer)))
+}
+
+// gather leaves in w.found the living rows of a list, stay of them, and then
+// those that the dead of the list link to: lost of them, or more when there are
+// dead among their links and w.found is short.
+func (g *Graph) gather(row uint32, layer int, r *removal) (lost, stay int) {
+	w := &g.work
+	s := &w.scratch
+	list := g.store.list(row, layer)
+	w.queue, w.found = w.queue[:0], w.found[:0]
 	for i := range list {
-		if link := atomic.LoadUint32(&list[i]); link != 0 && s.visit(link-1) {
+		switch link := atomic.LoadUint32(&list[i]); {
+		case link == 0:
+		case r.dead.has(int(link - 1)):
+			w.queue = append(w.queue, link-1)
+		default:
 			w.found = append(w.found, link-1)
 		}
 	}
-	stay := len(w.found)
-	direct := len(w.queue)
-	for i := 0; i < len(w.queue) && (i < direct || len(w.found) < g.cfg.M && i < deadLimit); i++ {
+	lost, stay = len(w.queue), len(w.found)
+	if lost == 0 {
+		return lost, stay
+	}
+	s.begin(g.bound.Load(), g.store.baseSlots)
+	s.visit(row)
+	for _, known := range w.queue {
+		s.visit(known)
+	}
+	for _, known := range w.found {
+		s.visit(known)
+	}
+	for i := 0; i < len(w.queue) && (i < lost || len(w.found) < g.cfg.M && i < deadLimit); i++ {
 		beyond := g.store.list(w.queue[i], layer)
 		for j := range beyond {
 			if link := atomic.LoadUint32(&beyond[j]); link != 0 && s.visit(link-1) {
@@ -47,13 +64,10 @@ func (g *Graph) patch(row uint32, layer int, r *removal) {
 		}
 	}
 	s.forget()
-	if len(w.found) < min(g.cfg.M, r.reach[layer]-1) {
-		r.poor = append(r.poor, place{row, layer})
-	}
-	g.choose(row, layer, stay, len(list))
+	return lost, stay
 }
 
-// deadLimit is how many dead rows patch goes through for one list.
+// deadLimit is how many dead rows gather goes through for one list.
 const deadLimit = 256
 
 // choose makes a list anew of w.found, the first so many of which stay.
@@ -62,14 +76,12 @@ func (g *Graph) choose(row uint32, layer, stay, limit int) {
 	g.scoreAll(row, w.found, &w.list)
 	w.pinned = w.pinned[:0]
 	for i := range w.found {
-		w.pinned = append(w.pinned, i < stay && (variant != 1 || layer == 0 && g.store.isTreeLink(row, w.found[i])))
+		w.pinned = append(w.pinned, i < stay)
 	}
 	sortPinned(w.list, w.pinned)
 	w.kept = g.selectNeighbours(w.list, w.pinned, limit, w.kept[:0])
 	replaceList(g.store.list(row, layer), w.kept)
 }
-
-var variant = 0
 
 // scoreAll scores any number of rows against a row.
 func (g *Graph) scoreAll(row uint32, rows []uint32, out *[]key) {

@@ -84,8 +84,17 @@ func (g *Graph) sentence(dead func(uint32) bool) *removal {
 	return r
 }
 
-// mend makes the graph do without the dead rows, whose own lists stay.
+// mend makes the graph do without the dead rows, whose own lists stay as they
+// are. The tree comes first: a list gives up its links to the dead only when the
+// living are held together without them, so that at no moment a search misses
+// a part of the graph.
 func (g *Graph) mend(r *removal) {
+	g.work.dead, g.work.former = r.dead, map[uint32]uint32{}
+	g.joinTree(r)
+	g.work.dead, g.work.former = nil, nil
+	if entry, _ := g.entryPoint(); r.dead.has(int(entry)) {
+		g.setEntryPoint(r.entry, g.store.level(r.entry))
+	}
 	g.rows(func(row uint32, level int) {
 		if r.dead.has(int(row)) {
 			return
@@ -94,10 +103,6 @@ func (g *Graph) mend(r *removal) {
 			g.patch(row, layer, r)
 		}
 	})
-	if entry, _ := g.entryPoint(); r.dead.has(int(entry)) {
-		g.setEntryPoint(r.entry, g.store.level(r.entry))
-	}
-	g.joinTree(r)
 	for _, p := range r.poor {
 		g.relink(p.row, p.layer)
 	}

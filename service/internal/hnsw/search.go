@@ -1,6 +1,7 @@
 package hnsw
 
 import (
+	"runtime"
 	"slices"
 	"sync/atomic"
 )
@@ -18,6 +19,7 @@ import (
 // fewer rows are accepted, the more are visited for each: below a few percent
 // a scan of the accepted rows is cheaper.
 func (g *Graph) Search(q Query, ef int, accept func(row uint32) bool, s *Scratch) []Candidate {
+	defer runtime.KeepAlive(g)
 	s.found = s.found[:0]
 	s.visits, s.exhausted = 0, false
 	row, level := g.entryPoint()

@@ -1,6 +1,9 @@
 package hnsw
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // Stats describes a graph.
 type Stats struct {
@@ -17,6 +20,7 @@ type Stats struct {
 // Stats walks the whole graph, in time proportional to it. During an insert
 // the counts are those of some moment each.
 func (g *Graph) Stats() Stats {
+	defer runtime.KeepAlive(g)
 	s := Stats{MaxLevel: g.MaxLevel()}
 	s.Levels = make([]int, s.MaxLevel+1)
 	g.rows(func(row uint32, level int) {

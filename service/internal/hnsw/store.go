@@ -140,13 +140,3 @@ func (s *store) parent(row uint32) (uint32, bool) {
 func (s *store) setParent(row, parent uint32) {
 	s.chunk(row).parents[row%chunkRows] = parent + 1
 }
-
-// isTreeLink reports whether the layer-0 link between two rows is one of those
-// that keep the graph connected. Inserter only.
-func (s *store) isTreeLink(a, b uint32) bool {
-	if p, ok := s.parent(a); ok && p == b {
-		return true
-	}
-	p, ok := s.parent(b)
-	return ok && p == a
-}

@@ -31,11 +31,11 @@ func (g *Graph) adopt(row uint32) {
 
 // hasRoom reports whether a row may have another child: fewer than M/2, so
 // that the links to children and parent leave most of a list's 2M to the
-// heuristic.
+// heuristic. Children about to be removed do not count.
 func (g *Graph) hasRoom(row uint32) bool {
 	children := 0
 	for _, link := range g.store.list(row, 0) {
-		if link != 0 && g.isParent(row, link-1) {
+		if link != 0 && !g.work.dead.has(int(link-1)) && g.isParent(row, link-1) {
 			children++
 		}
 	}
@@ -54,7 +54,7 @@ func (g *Graph) roomBelow(row uint32) uint32 {
 		}
 		list := g.store.list(w.queue[i], 0)
 		for j := range list {
-			if link := atomic.LoadUint32(&list[j]); link != 0 && g.isParent(w.queue[i], link-1) {
+			if link := atomic.LoadUint32(&list[j]); link != 0 && !w.dead.has(int(link-1)) && g.isParent(w.queue[i], link-1) {
 				w.queue = append(w.queue, link-1)
 			}
 		}
@@ -63,5 +63,16 @@ func (g *Graph) roomBelow(row uint32) uint32 {
 
 func (g *Graph) isParent(parent, child uint32) bool {
 	p, ok := g.store.parent(child)
+	return ok && p == parent
+}
+
+// isTreeLink reports whether the layer-0 link between two rows is one of those
+// that keep the graph connected, or was until now. Inserter only.
+func (g *Graph) isTreeLink(a, b uint32) bool {
+	return g.isParent(a, b) || g.isParent(b, a) || g.wasParent(a, b) || g.wasParent(b, a)
+}
+
+func (g *Graph) wasParent(parent, child uint32) bool {
+	p, ok := g.work.former[child]
 	return ok && p == parent
 }
