@@ -83,12 +83,15 @@ $(BIN)/grpcurl-$(GRPCURL_VERSION):
 	@ln -f $(BIN)/grpcurl $@
 
 .PHONY: soak
-soak: ## long and chaotic: kill -9 and panics under load, many rounds
+soak: ## long and chaotic: power cuts, kill -9, crashes at every sync, ten minutes of fuzzing a decoder
 	SOAK=1 go test -tags failpoints -count=1 -timeout 60m -v ./service/scenario/...
+	SOAK=1 go test -count=1 -timeout 60m ./service/internal/...
+	$(MAKE) fuzz-disk FUZZTIME=10m
 
 .PHONY: prove
 prove: ## measure, and write dated results into docs/measurements
 	go run ./service/prove -out docs/measurements
+	$(MAKE) bench-journal
 
 .PHONY: bench-journal
 bench-journal: ## measure the journal side by side with Pebble, bbolt and badger; writes docs/measurements
@@ -99,6 +102,10 @@ FUZZTIME ?= 20s
 .PHONY: fuzz-short
 fuzz-short: ## every fuzz target for FUZZTIME (20s)
 	@.ci/fuzz $(FUZZTIME)
+
+.PHONY: fuzz-disk
+fuzz-disk: ## the fuzz targets of what reads the disk for FUZZTIME (20s)
+	@.ci/fuzz $(FUZZTIME) 'internal/(journal|checkpoint|space|hnsw|filter)$$'
 
 # --- generated code ----------------------------------------------------------
 
@@ -180,6 +187,7 @@ lint: $(GOLANGCI) ## gofmt, vet and golangci-lint
 	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
 	$(GOLANGCI) run ./...
 	cd conformance && $(GOLANGCI) run ./...
+	cd service/prove/peers && $(GOLANGCI) run ./...
 
 .PHONY: docs-check
 docs-check: ## fail on links in the docs that lead nowhere
