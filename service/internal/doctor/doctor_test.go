@@ -16,6 +16,7 @@ import (
 	"github.com/engram-stream/engram/service/internal/checkpoint"
 	"github.com/engram-stream/engram/service/internal/doctor"
 	"github.com/engram-stream/engram/service/internal/engine"
+	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/filter"
 	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/memory"
@@ -97,6 +98,18 @@ func lived(t *testing.T) *vfs.Mem {
 	return disk
 }
 
+// killed is lived, and then killed while its journal had more than any
+// checkpoint.
+func killed(t *testing.T) *vfs.Mem {
+	t.Helper()
+	disk := lived(t)
+	e := serve(t, disk, "data")
+	observe(t, e, "notes", 600, 700)
+	after := disk.Crash()
+	stop(t, e)
+	return after
+}
+
 func examine(t *testing.T, disk vfs.FS, dir string) *doctor.Report {
 	t.Helper()
 	r, err := doctor.Examine(disk, dir)
@@ -175,7 +188,21 @@ func TestSound(t *testing.T) {
 // Wherever a bit flips, the file and the place are named. Only behind the last
 // thing that was written may it be what a crash can leave, too.
 func TestFlippedBits(t *testing.T) {
-	disk := lived(t)
+	t.Run("closed", func(t *testing.T) {
+		if gaps := flipAll(t, lived(t)); gaps > 0 {
+			t.Errorf("%d gaps, though the checkpoints have everything", gaps)
+		}
+	})
+	t.Run("killed", func(t *testing.T) {
+		if flipAll(t, killed(t)) == 0 {
+			t.Error("no gap, though the journal alone has the newest generations")
+		}
+	})
+}
+
+// flipAll flips bits all over a data directory, and counts the gaps between
+// generations that were told.
+func flipAll(t *testing.T, disk *vfs.Mem) (gaps int) {
 	flips, notes := 0, 0
 	for _, name := range files(t, disk, "data") {
 		size, err := disk.Stat(name)
@@ -190,6 +217,9 @@ func TestFlippedBits(t *testing.T) {
 			for _, f := range r.Findings {
 				named = named || f.File == name && f.Offset <= off && f.Lost != "" && f.Do != ""
 				damage = damage || f.Damage
+				if strings.Contains(f.What, "goes from generation") {
+					gaps++
+				}
 			}
 			if !named || damage == r.Sound {
 				t.Fatalf("byte %d of %s, sound %v:\n%s", off, name, r.Sound, tell(r))
@@ -206,6 +236,7 @@ func TestFlippedBits(t *testing.T) {
 	if flips < 1000 || notes > flips/2 {
 		t.Errorf("%d flips, %d of them taken for what a crash leaves", flips, notes)
 	}
+	return gaps
 }
 
 func TestMissingAndCutFiles(t *testing.T) {
@@ -357,6 +388,26 @@ func TestBackupAndRestore(t *testing.T) {
 		stop(t, e)
 	}
 	if r := examine(t, disk, "restored"); !r.Sound {
+		t.Error(tell(r))
+	}
+}
+
+// What a backup would lack is not passed over: while a space cannot be read and
+// the journal has more of it, there is none.
+func TestBackupOfADamagedSpace(t *testing.T) {
+	disk := killed(t)
+	for _, name := range files(t, disk, "data") {
+		if strings.HasSuffix(name, ".ckpt") {
+			flip(t, disk, name, 100)
+		}
+	}
+	e := serve(t, disk, "data")
+	defer stop(t, e)
+	err := e.Backup(t.Context(), func(engine.BackupPart) error { return errors.New("something is sent") })
+	if f := fault.Of(err); f.Code != fault.DataLoss || f.Reason != fault.SpaceDamaged {
+		t.Errorf("%v", err)
+	}
+	if r := examine(t, disk, "data"); r.Sound || !strings.Contains(tell(r), "notes") {
 		t.Error(tell(r))
 	}
 }

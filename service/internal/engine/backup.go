@@ -48,7 +48,7 @@ func (e *Engine) Backup(ctx context.Context, send func(BackupPart) error) error 
 	if held.Position < durable {
 		// Frames from before the call are in the journal only: those of a space
 		// that cannot be read.
-		return fault.New(fault.DataLoss, fault.Corrupt, "a space cannot be read, so a backup would not have all of it; 'engram doctor' says which, and the server's log")
+		return fault.New(fault.DataLoss, fault.SpaceDamaged, "a space cannot be read, so a backup would not have all of it; 'engram doctor' says which, and the server's log")
 	}
 	// A space may have frames from behind the catalog's position already. A log
 	// that began there would give their positions to new frames, which a start
