@@ -103,7 +103,11 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		e.embedders[emb.Identity().Kind] = emb
 	}
 	jo := o.Journal
-	jo.Observe = func(c journal.Commit) { e.rec.Committed(c.Frames, c.Records, c.Bytes, c.Wait, c.Write, c.Sync, c.Err) }
+	jo.Observe = func(c journal.Commit) {
+		e.rec.Committed(c.Frames, c.Records, c.Bytes, c.Wait, c.Write, c.Sync, c.Err)
+		e.room.wrote(c.Bytes)
+	}
+	e.room.look = make(chan struct{}, 1)
 	e.checkpoints.shared = map[checkpoint.FileID]int{}
 	e.replay.done = make(chan struct{})
 	log, err := journal.Open(jo)
@@ -201,6 +205,10 @@ func (e *Engine) appendFailed(err error) error {
 	if errors.Is(err, journal.ErrFull) {
 		e.watchDisk()
 		return diskFull(err)
+	}
+	var big *journal.FrameError
+	if errors.As(err, &big) {
+		return frameTooLarge(big)
 	}
 	f := journalFailed(err)
 	e.fail(f)

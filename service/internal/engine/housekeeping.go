@@ -33,6 +33,8 @@ func (e *Engine) keepHouse() {
 			return
 		case <-disk.C:
 			e.watchDisk()
+		case <-e.room.look:
+			e.watchDisk()
 		case <-retention.C:
 			if e.takesWrites() != nil {
 				continue

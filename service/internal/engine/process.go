@@ -58,7 +58,7 @@ func (p processor) Process(_ context.Context, id memory.SpaceID, items []*queue.
 		}
 		return nil
 	}
-	return p.carry(sl, items, nil)
+	return p.carryFitting(sl, items)
 }
 
 // ofThisLife abandons items that were meant for an earlier space of the same
@@ -119,15 +119,7 @@ func (p processor) quarantineFresh(sl *slot, it *queue.Item, reason string) (err
 			panic(cause) // its outcome is on disk already: nothing to turn away
 		}
 		p.opts.Log.Error("an observation cannot be kept", "space", it.Space, "session", it.Session, "sequence", it.Sequence, "panic", cause)
-		r := &memory.Rejection{Sequence: it.Sequence, Reason: string(fault.Bug), Message: "the observation cannot be kept: an internal error occurred; the server's log has the cause"}
-		if o := it.Observation; o != nil && o.ID.Valid() {
-			r.ObservationID = o.ID
-		}
-		if d := ownerOf(it); d.session != nil {
-			d.session.Reject(*r)
-		}
-		p.rec.Rejected(string(it.Space), r.Reason, 1)
-		it.Observation, it.Rejection = nil, r
+		p.turnAway(it, fault.Bug, "the observation cannot be kept: an internal error occurred; the server's log has the cause")
 		err = p.carry(sl, one, nil)
 	}()
 	return p.carry(sl, one, func(int) string { return reason })

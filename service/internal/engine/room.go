@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/fault"
@@ -16,6 +17,8 @@ const (
 	firstRoomPause   = 20 * time.Millisecond
 	longestRoomPause = time.Second
 	roomRetry        = 5 * time.Second
+	// lookBytes is how much is written at most before the disk is looked at.
+	lookBytes = 1 << 20
 )
 
 // room is how the disk under the journal stands, and what was said of it.
@@ -26,6 +29,22 @@ type room struct {
 	mu      sync.Mutex
 	waiting int // frames that the disk has no room for
 	level   journal.Level
+
+	unseen atomic.Int64  // bytes written since somebody was sent to look
+	look   chan struct{} // sends housekeeping to look before its time
+}
+
+// wrote counts what the journal writes: a fast stream must not pass both
+// watermarks between two looks. It is called by the journal's committer only.
+func (r *room) wrote(bytes int64) {
+	if r.unseen.Add(bytes) < lookBytes {
+		return
+	}
+	r.unseen.Store(0)
+	select {
+	case r.look <- struct{}{}:
+	default: // sent already
+	}
 }
 
 // refusal is why nothing at all is begun: something that was admitted waits
