@@ -23,14 +23,11 @@ func lockedBy(name string) int {
 		return 0
 	}
 	defer list.Close() //nolint:errcheck // only read
-	file := fmt.Sprintf(":%d", st.Ino)
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	for lines := bufio.NewScanner(list); lines.Scan(); {
 		// 1: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF
 		f := strings.Fields(lines.Text())
-		if len(f) < 6 || f[1] != "FLOCK" || !strings.HasSuffix(f[5], file) {
-			continue
-		}
-		if device, ok := strings.CutSuffix(f[5], file); !ok || device != fmt.Sprintf("%02x:%02x", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev))) {
+		if len(f) < 6 || f[1] != "FLOCK" || f[5] != file {
 			continue
 		}
 		if pid, err := strconv.Atoi(f[4]); err == nil && pid > 0 {
