@@ -208,7 +208,7 @@ func (e *Engine) remove(ctx context.Context, sl *slot, prepare func() (*journal.
 
 // retain lets a space forget what its retention says.
 func (e *Engine) retain(ctx context.Context, sl *slot) error {
-	if sl.space.Settings().Retention == (space.Retention{}) {
+	if !sl.space.RetentionDue(e.opts.Clock.Now()) {
 		return nil
 	}
 	n, at, err := e.remove(ctx, sl, sl.space.PrepareRetention)

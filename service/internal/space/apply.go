@@ -66,7 +66,7 @@ func (s *Space) fillColumns(b *Batch, i int) {
 	v.committed[c][at] = b.commit
 	v.expires[c][at] = r.expires
 	v.records[c].each[at] = r.record
-	s.bytes.Add(int64(4*b.dim + len(r.record) + rowOverhead))
+	s.bytes.Add(rowBytes(b.dim, r.record))
 }
 
 // condemn takes a row out of every recall and remembers why.

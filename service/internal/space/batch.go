@@ -72,6 +72,7 @@ func (b *Batch) HasRow(entry int) bool { return b.rowOf[entry] >= 0 }
 // kept, the batch is dropped and it never was. quarantine gives, for entries
 // that must not be indexed, the reason; nil is none.
 func (s *Space) Prepare(entries []memory.Entry, quarantine func(i int) string) *Batch {
+	s.used()
 	set := s.Settings()
 	b := &Batch{
 		Outcomes: make([]memory.Outcome, len(entries)), rowOf: make([]int, len(entries)),

@@ -86,7 +86,22 @@ func (s *Space) Capture(through uint64, eraseAll bool) *Capture {
 			c.deaths = append(c.deaths, uint64(row), d)
 		}
 	}
+	c.m.Oldest = c.oldest()
+	s.oldest.Store(c.m.Oldest)
 	return c
+}
+
+// oldest is the commit time of the first row that is not dead.
+func (c *Capture) oldest() int64 {
+	next := 0
+	for row := range uint32(c.m.Rows) {
+		if next < len(c.deaths) && c.deaths[next] == uint64(row) {
+			next += 2
+			continue
+		}
+		return c.view.commitTime(row)
+	}
+	return 0
 }
 
 // Settings are those of the moment.

@@ -39,35 +39,6 @@ func (s *Space) PrepareForget(ids []memory.ObservationID, pred *filter.Predicate
 	return s.goneFrame(journal.KindForget, gens)
 }
 
-// PrepareRetention resolves what the space's retention says is to go now.
-func (s *Space) PrepareRetention() (*journal.Frame, []memory.Generation) {
-	set := s.Settings()
-	t := s.table.Load()
-	v := t.view.Load()
-	excess := int64(0)
-	if n := set.Retention.MaxObservations; n > 0 {
-		excess = max(0, s.live.Load()-n)
-	}
-	before := int64(0)
-	if age := set.Retention.MaxAge; age > 0 {
-		before = s.now().Add(-age).UnixNano()
-	}
-	if excess == 0 && before == 0 {
-		return nil, nil
-	}
-	var gens []memory.Generation
-	for row := range uint32(s.Current().rows) {
-		if int64(len(gens)) >= excess && v.commitTime(row) >= before {
-			break
-		}
-		if t.holds(v, row) {
-			gens = append(gens, v.gen(row))
-		}
-	}
-	runtime.KeepAlive(v)
-	return s.goneFrame(journal.KindRetention, gens)
-}
-
 func (s *Space) goneFrame(kind journal.Kind, gens []memory.Generation) (*journal.Frame, []memory.Generation) {
 	if len(gens) == 0 {
 		return nil, nil

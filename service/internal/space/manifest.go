@@ -26,6 +26,7 @@ type manifest struct {
 	Rows        int               `json:"rows"`
 	Live        int64             `json:"live"`
 	Bytes       int64             `json:"bytes"`
+	Oldest      int64             `json:"oldest,omitempty"` // commit time of the oldest live row
 	Events      []manifestEvent   `json:"events,omitempty"`
 	Marks       []Mark            `json:"marks,omitempty"`
 	Quarantined map[uint32]string `json:"quarantined,omitempty"`

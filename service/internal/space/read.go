@@ -61,6 +61,7 @@ func (sn *Snapshot) stored(row uint32) (Stored, error) {
 // Get reads observations by id at the newest generation. missing are the ids
 // that stand for nothing there.
 func (s *Space) Get(ids []memory.ObservationID) (found []Stored, missing []memory.ObservationID, sn *Snapshot, err error) {
+	s.used()
 	if sn, err = s.awake(s.Current()); err != nil {
 		return nil, nil, sn, err
 	}
@@ -84,6 +85,7 @@ func (s *Space) Get(ids []memory.ObservationID) (found []Stored, missing []memor
 // to go on; more is false when the walk reached the snapshot's end. It looks
 // at no more than look rows, so that a selective filter cannot hold it up.
 func (s *Space) Page(sn *Snapshot, since memory.Generation, pred *filter.Predicate, limit, look int) (page []Stored, through memory.Generation, more bool, err error) {
+	s.used()
 	if sn, err = s.awake(sn); err != nil {
 		return nil, since, false, err
 	}

@@ -42,6 +42,7 @@ type Quotas struct {
 type Retention struct {
 	MaxAge          time.Duration `json:"max_age,omitempty"`
 	MaxObservations int64         `json:"max_observations,omitempty"`
+	MaxBytes        int64         `json:"max_bytes,omitempty"` // of live rows: vectors, records and columns
 }
 
 // Encode gives the settings as a frame's payload.

@@ -57,6 +57,7 @@ func (s *Space) Current() *Snapshot { return s.snapshot.Load() }
 // Pin returns the snapshot that c asks for. It fails with DEADLINE or CANCELED
 // while waiting, GENERATION_AHEAD, GENERATION_EXPIRED or SPACE_DELETED.
 func (s *Space) Pin(ctx context.Context, c Consistency) (*Snapshot, error) {
+	s.used()
 	snap, err := s.awake(s.Current())
 	if err != nil {
 		return nil, err

@@ -46,6 +46,7 @@ type Space struct {
 	live         atomic.Int64 // observations alive
 	bytes        atomic.Int64 // memory of rows, dead ones included
 	quarantined  atomic.Int64
+	oldest       atomic.Int64 // commit time of the oldest live row, when the space was last captured
 	waitingSince atomic.Int64 // Unix ns at which the oldest unpublished row became durable; 0 if none
 }
 

@@ -37,6 +37,7 @@ func Restore(store *checkpoint.Store, e checkpoint.Entry, c clock.Clock) (s *Spa
 	s.assigned, s.lastCommit, s.rows = m.Generation, m.LastCommit, m.Rows
 	s.live.Store(m.Live)
 	s.bytes.Store(m.Bytes)
+	s.oldest.Store(m.Oldest)
 	s.quarantined.Store(int64(len(m.Quarantined)))
 	s.leftover.Store(m.Deaths.Length > 0)
 	for _, mark := range m.Marks {
@@ -99,7 +100,6 @@ func (s *Space) Wake() error {
 // awake returns the snapshot if the space was awake when it was published, and
 // otherwise the newest one, of a space that is awake.
 func (s *Space) awake(sn *Snapshot) (*Snapshot, error) {
-	s.used()
 	if sn.table != nil {
 		return sn, nil
 	}
