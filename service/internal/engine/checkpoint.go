@@ -61,6 +61,10 @@ func (c *checkpoints) eraseDue(at time.Time) {
 	c.mu.Unlock()
 }
 
+// stuckWait is how long a round waits for a space that may be waiting for the
+// disk.
+const stuckWait = time.Second
+
 // captured is a space on its way into a checkpoint.
 type captured struct {
 	slot  *slot
@@ -172,7 +176,14 @@ func (e *Engine) capture(ctx context.Context, sl *slot, stale, erase bool) (c *c
 	if _, dirty := sl.tail.oldest(); !dirty && !stale && !(erase && sl.space.Leftover()) {
 		return nil, nil
 	}
-	err = e.pool.Exclusive(ctx, sl.space.ID(), func() error {
+	turn := ctx
+	if e.room.refusal() != nil {
+		// Whoever waits for room holds its space; the others are to make some.
+		var cancel context.CancelFunc
+		turn, cancel = context.WithTimeout(ctx, stuckWait)
+		defer cancel()
+	}
+	err = e.pool.Exclusive(turn, sl.space.ID(), func() error {
 		if sl.ended() || sl.space.Wake() != nil {
 			return nil // a damaged space keeps its entry, and its frames stay in the journal
 		}
@@ -186,6 +197,9 @@ func (e *Engine) capture(ctx context.Context, sl *slot, stale, erase bool) (c *c
 		c.first, c.dirty = sl.tail.clear()
 		return nil
 	})
+	if err != nil && ctx.Err() == nil && turn.Err() != nil {
+		return nil, nil
+	}
 	return c, err
 }
 

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"time"
+
+	"github.com/engram-stream/engram/service/internal/journal"
 )
 
 // How often the checkpointer looks, and how long it leaves a failure alone.
@@ -10,6 +12,10 @@ const (
 	checkpointEvery = time.Second
 	hibernateEvery  = 30 * time.Second
 	checkpointRetry = 30 * time.Second
+	// spaceRetry is how soon rounds follow one another that are made to free
+	// disk space, and how much of the journal has to be worth it, in segments.
+	spaceRetry    = 10 * time.Second
+	spaceSegments = 2
 	// scrubRate is how fast checksums are verified in the background, bytes/s.
 	scrubRate = 32 << 20
 )
@@ -58,7 +64,17 @@ func (e *Engine) checkpointDue(now time.Time) (due, erase bool) {
 	// Half of the time that is allowed is left for what may go wrong.
 	erase = !since.IsZero() && now.Sub(since) >= o.EraseWithin/2
 	tail := e.tailBytes()
+	if e.room.tight() && tail >= spaceSegments*e.segmentBytes() && now.Sub(last) >= spaceRetry {
+		return true, erase // what the journal need not keep makes room
+	}
 	return erase || tail >= o.TailBytes || tail > 0 && now.Sub(last) >= o.Interval && e.anyDirty(), erase
+}
+
+func (e *Engine) segmentBytes() int64 {
+	if n := e.opts.Journal.SegmentBytes; n > 0 {
+		return n
+	}
+	return journal.DefaultSegmentBytes
 }
 
 func (e *Engine) anyDirty() bool {

@@ -58,6 +58,13 @@ func (r *room) refusal() error {
 	return diskFull(journal.ErrFull)
 }
 
+// tight reports whether the disk is filling up.
+func (r *room) tight() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.waiting > 0 || r.level != journal.LevelNormal
+}
+
 // count changes how many frames wait.
 func (r *room) count(by int) {
 	r.mu.Lock()
