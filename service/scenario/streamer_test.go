@@ -30,6 +30,7 @@ type streamer struct {
 	space string
 	name  string
 	opts  []engram.SessionOption
+	pad   string          // the content of every observation
 	pokes []chan struct{} // each is told when acked has moved
 
 	sess   *engram.Session
@@ -95,7 +96,7 @@ func (w *streamer) vector(n uint64) []float32 {
 
 func (w *streamer) observation(n uint64) engram.Observation {
 	return engram.Observation{
-		ID: w.id(n), Vector: w.vector(n), Replace: kindOf(n) == kindSwap,
+		ID: w.id(n), Content: w.pad, Vector: w.vector(n), Replace: kindOf(n) == kindSwap,
 		Metadata: map[string]any{"session": w.name, "n": float64(n), "kind": kindOf(n)},
 	}
 }
