@@ -79,7 +79,7 @@ type captured struct {
 // before need not be read again. It returns when the catalog is on stable
 // storage. Observations and recalls go on meanwhile.
 func (e *Engine) Checkpoint(ctx context.Context, wish CheckpointWish) (CheckpointInfo, error) {
-	if err := e.takesWrites(); err != nil && State(e.state.Load()) != Draining {
+	if err := e.takesCheckpoints(); err != nil {
 		return CheckpointInfo{}, err
 	}
 	e.checkpoints.rounds.Lock()
@@ -94,6 +94,20 @@ func (e *Engine) Checkpoint(ctx context.Context, wish CheckpointWish) (Checkpoin
 	}
 	c.failure, c.last, c.wrote = "", e.opts.Clock.Now(), info
 	return info, nil
+}
+
+// takesCheckpoints fails while no round can be made. A full disk is no reason: a
+// round lets go of journal.
+func (e *Engine) takesCheckpoints() error {
+	if f := e.failure.Load(); f != nil {
+		return f
+	}
+	select {
+	case <-e.replay.done:
+		return nil
+	default:
+		return e.replay.unfinished()
+	}
 }
 
 func (e *Engine) round(ctx context.Context, wish CheckpointWish) (info CheckpointInfo, err error) {

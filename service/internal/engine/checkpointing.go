@@ -41,7 +41,7 @@ func (e *Engine) keepCheckpoints() {
 		case <-look.C:
 			now := e.opts.Clock.Now()
 			due, erase := e.checkpointDue(now)
-			if !due || now.Before(notBefore) || e.takesWrites() != nil {
+			if !due || now.Before(notBefore) || e.takesCheckpoints() != nil {
 				continue
 			}
 			if _, err := e.Checkpoint(ctx, CheckpointWish{Erase: erase, Paced: true}); err != nil && ctx.Err() == nil {
