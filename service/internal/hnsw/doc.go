@@ -28,11 +28,11 @@
 // # Concurrency
 //
 // One goroutine inserts, removes and writes images; any number search
-// meanwhile, and never wait. A row's own lists are written before the first link to it, and links, levels and the
-// entry point are read and written with sync/atomic, whose order makes
-// everything written before a link visible to whoever reads the link. The
-// vectors of a row must be complete before Insert is called for it. Nothing is
-// ever moved, and what removed rows leave is given back no sooner than by the
+// meanwhile, and never wait. A row's own lists are written before the first
+// link to it, and links, levels and the entry point are read and written with
+// sync/atomic, whose order makes everything written before a link visible to
+// whoever reads the link. The vectors of a row must be complete before Insert
+// is called for it. Nothing is ever moved, and what removed rows leave is given back no sooner than by the
 // next Remove; there is no goroutine that outlives a call and nothing to close.
 //
 // # Images and removal

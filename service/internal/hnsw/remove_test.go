@@ -51,12 +51,18 @@ func (s *guarded) QueryOf(row uint32) Query {
 }
 
 func TestRemove(t *testing.T) {
-	const rows, queries, dim = 3000, 100, 32
+	const queries, dim = 100, 32
+	rows := 3000
+	if raceDetector {
+		rows = 500
+	}
 	rng := rand.New(rand.NewPCG(6, 6))
 	all := mixture(rng, rows+queries, dim)
 	f := newFlatScorer(memory.MetricCosine, dim, all[:rows*dim])
+	asked := all[rows*dim:]
 	near := f.exact(f.QueryOf(5), rows, nil)
 	order := rng.Perm(rows)
+	whole := imageOf(t, f.build(Config{}))
 	for _, kind := range []string{"at random", "in one region", "oldest"} {
 		for _, n := range []int{0, rows / 100, rows / 5, rows * 3 / 5, rows * 9 / 10, rows - 1, rows} {
 			t.Run(fmt.Sprintf("%d %s", n, kind), func(t *testing.T) {
@@ -67,9 +73,9 @@ func TestRemove(t *testing.T) {
 				gone := func(row uint32) bool { return dead[row] }
 				alive := func(row uint32) bool { return !dead[row] }
 				s := &guarded{flatScorer: f, t: t}
-				g := New(Config{}, s)
-				for row := range uint32(rows) {
-					g.Insert(row)
+				g, err := LoadImage(Config{}, s, aligned(whole), nil)
+				if err != nil {
+					t.Fatal(err)
 				}
 				if got := g.Remove(gone); got != n || g.Len() != rows-n {
 					t.Fatalf("removed %d of %d, Len %d", got, n, g.Len())
@@ -85,7 +91,7 @@ func TestRemove(t *testing.T) {
 					t.Error("removed twice")
 				}
 				if n < rows {
-					got, visits := recall(t, g, f, all[rows*dim:], 10, 40, alive)
+					got, visits := recall(t, g, f, asked, 10, 40, alive)
 					t.Logf("recall@10 %.4f, %.0f rows visited", got, visits)
 					if got < leastRecall {
 						t.Errorf("recall@10 is %.4f, want ≥ %v", got, leastRecall)
@@ -236,7 +242,7 @@ func TestRecallUnderChurn(t *testing.T) {
 // Memory of removed rows is given back, and searches that hold on to such a row
 // find nothing below it.
 func TestRemoveGivesMemoryBack(t *testing.T) {
-	const rows = 3 * chunkRows
+	const rows = 3 * chunkRows // the graph may be a poor one
 	f := newFlatScorer(memory.MetricEuclidean, 2, uniform(rand.New(rand.NewPCG(6, 6)), rows+100, 2))
 	g := New(Config{M: 4, EfConstruction: 8}, f)
 	for row := range uint32(rows) {
@@ -270,16 +276,20 @@ func TestRemoveGivesMemoryBack(t *testing.T) {
 // While rows are inserted and removed, others search: they find rows that were
 // written, each once, and all rows that stay throughout.
 func TestConcurrentRemoveAndSearch(t *testing.T) {
-	const rows, dim, searchers, rounds = 2000, 8, 3, 6
+	const dim, searchers, rounds = 8, 3, 6
+	rows := 2000
+	if raceDetector {
+		rows = 600
+	}
 	rng := rand.New(rand.NewPCG(8, 8))
 	f := newFlatScorer(memory.MetricEuclidean, dim, mixture(rng, rows*(rounds+1), dim))
 	g := New(Config{M: 6, EfConstruction: 24, VisitLimit: rows * rounds}, f)
-	stays := func(row uint32) bool { return row%4 == 0 && row < rows }
+	stays := func(row uint32) bool { return row%4 == 0 && int(row) < rows }
 	for row := range uint32(rows) {
 		g.Insert(row)
 	}
 	var searched, written atomic.Int64
-	written.Store(rows)
+	written.Store(int64(rows))
 	var done atomic.Bool
 	var wg sync.WaitGroup
 	for n := range searchers {
@@ -313,7 +323,7 @@ func TestConcurrentRemoveAndSearch(t *testing.T) {
 		for range rows / 2 {
 			g.Insert(uint32(written.Add(1) - 1))
 		}
-		from, to := first, first+rows/2
+		from, to := first, first+uint32(rows/2)
 		first = to
 		g.Remove(func(row uint32) bool { return row >= from && row < to && !stays(row) })
 	}
