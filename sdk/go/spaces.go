@@ -42,6 +42,7 @@ type Space struct {
 	CreatedAt      time.Time     `json:"created_at"`
 	MaxAge         time.Duration `json:"max_age_ns"` // retention
 	MaxCount       uint64        `json:"max_count"`  // retention
+	MaxBytes       uint64        `json:"max_bytes"`  // retention
 	Quotas         Quotas        `json:"quotas"`
 	HistoryWindow  time.Duration `json:"history_window_ns"` // how long At and AsOf reach back
 }
@@ -62,7 +63,7 @@ func spaceOf(m *v1.Space) Space {
 		ID: m.GetId(), Dimension: int(m.GetDimension()), Metric: Metric(m.GetMetric()), Embedder: m.GetEmbedder().GetKind(), EmbedderModel: m.GetEmbedder().GetModel(),
 		Generation: m.GetGeneration(), Observations: m.GetObservations(), Unindexed: m.GetUnindexed(), Bytes: m.GetBytes(), Quarantined: m.GetQuarantined(),
 		IndexThreshold: m.GetIndexThreshold(), CreatedAt: moment(m.GetCreatedAt()),
-		MaxAge: m.GetRetention().GetMaxAge().AsDuration(), MaxCount: m.GetRetention().GetMaxObservations(),
+		MaxAge: m.GetRetention().GetMaxAge().AsDuration(), MaxCount: m.GetRetention().GetMaxObservations(), MaxBytes: m.GetRetention().GetMaxBytes(),
 		Quotas:        Quotas{Observations: m.GetQuotas().GetMaxObservations(), Bytes: m.GetQuotas().GetMaxBytes()},
 		HistoryWindow: m.GetHistoryWindow().AsDuration(),
 	}
@@ -78,6 +79,7 @@ type NewSpace struct {
 	IndexThreshold *uint64
 	MaxAge         time.Duration // retention; 0 is for ever
 	MaxCount       uint64        // retention; 0 is no limit
+	MaxBytes       uint64        // retention; 0 is no limit
 	Quotas         Quotas
 	HistoryWindow  time.Duration // how long At and AsOf reach back
 }
@@ -86,7 +88,7 @@ type NewSpace struct {
 func (c *Client) CreateSpace(ctx context.Context, id string, n NewSpace) (s Space, created bool, err error) {
 	r := &v1.CreateSpaceRequest{
 		Space: id, Dimension: uint32(max(0, n.Dimension)), Metric: v1.Metric(n.Metric), Embedder: n.Embedder, IndexThreshold: n.IndexThreshold,
-		Retention: retention(n.MaxAge, n.MaxCount),
+		Retention: retention(n.MaxAge, n.MaxCount, n.MaxBytes),
 	}
 	if n.Quotas != (Quotas{}) {
 		r.Quotas = n.Quotas.toWire()
@@ -101,11 +103,11 @@ func (c *Client) CreateSpace(ctx context.Context, id string, n NewSpace) (s Spac
 	return spaceOf(m.Space), m.Created, nil
 }
 
-func retention(age time.Duration, count uint64) *v1.Retention {
-	if age == 0 && count == 0 {
+func retention(age time.Duration, count, size uint64) *v1.Retention {
+	if age == 0 && count == 0 && size == 0 {
 		return nil
 	}
-	return &v1.Retention{MaxAge: durationpb.New(age), MaxObservations: count}
+	return &v1.Retention{MaxAge: durationpb.New(age), MaxObservations: count, MaxBytes: size}
 }
 
 // GetSpace reads a space and its statistics.
@@ -144,13 +146,14 @@ type SpaceChange struct {
 	IndexThreshold *uint64
 	MaxAge         *time.Duration
 	MaxCount       *uint64
+	MaxBytes       *uint64
 	Quotas         *Quotas
 }
 
 // UpdateSpace changes retention, quotas or the index threshold.
 func (c *Client) UpdateSpace(ctx context.Context, id string, change SpaceChange) (Space, error) {
 	r := &v1.UpdateSpaceRequest{Space: id, IndexThreshold: change.IndexThreshold}
-	if change.MaxAge != nil || change.MaxCount != nil {
+	if change.MaxAge != nil || change.MaxCount != nil || change.MaxBytes != nil {
 		now, err := c.GetSpace(ctx, id)
 		if err != nil {
 			return Space{}, err
@@ -161,7 +164,10 @@ func (c *Client) UpdateSpace(ctx context.Context, id string, change SpaceChange)
 		if change.MaxCount != nil {
 			now.MaxCount = *change.MaxCount
 		}
-		r.Retention = &v1.Retention{MaxAge: durationpb.New(now.MaxAge), MaxObservations: now.MaxCount}
+		if change.MaxBytes != nil {
+			now.MaxBytes = *change.MaxBytes
+		}
+		r.Retention = &v1.Retention{MaxAge: durationpb.New(now.MaxAge), MaxObservations: now.MaxCount, MaxBytes: now.MaxBytes}
 	}
 	if change.Quotas != nil {
 		r.Quotas = change.Quotas.toWire()

@@ -33,7 +33,7 @@ func fill(t *testing.T, c client) {
 	defer client.Close()
 	threshold := uint64(77)
 	_, _, err = client.CreateSpace(t.Context(), "notes", engram.NewSpace{
-		Metric: engram.Euclidean, Embedder: "hashing", IndexThreshold: &threshold, MaxCount: 5000, Quotas: engram.Quotas{Observations: 9000},
+		Metric: engram.Euclidean, Embedder: "hashing", IndexThreshold: &threshold, MaxCount: 5000, MaxBytes: 1 << 40, Quotas: engram.Quotas{Observations: 9000},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -72,6 +72,7 @@ func spacesCreate() *cobra.Command {
 	c.Flags().Int64Var(&threshold, "index-threshold", -1, "from how many observations on a graph is built; −1 leaves it to the server")
 	c.Flags().DurationVar(&n.MaxAge, "max-age", 0, "forget what is older")
 	c.Flags().Uint64Var(&n.MaxCount, "max-count", 0, "forget the oldest beyond this many")
+	c.Flags().Uint64Var(&n.MaxBytes, "max-bytes", 0, "forget the oldest beyond this many bytes")
 	return clientVerb(c, func(ctx context.Context, v *verb, args []string) error {
 		m, ok := metrics[metric]
 		if !ok {
@@ -93,11 +94,12 @@ func spacesCreate() *cobra.Command {
 func spacesUpdate() *cobra.Command {
 	var threshold int64
 	var age time.Duration
-	var count int64
+	var count, size int64
 	c := &cobra.Command{Use: "update SPACE", Short: "Change what can be changed of a space", Args: cobra.ExactArgs(1)}
 	c.Flags().Int64Var(&threshold, "index-threshold", -1, "from how many observations on a graph is built")
 	c.Flags().DurationVar(&age, "max-age", -1, "forget what is older; 0 is never")
 	c.Flags().Int64Var(&count, "max-count", -1, "forget the oldest beyond this many; 0 is no limit")
+	c.Flags().Int64Var(&size, "max-bytes", -1, "forget the oldest beyond this many bytes; 0 is no limit")
 	return clientVerb(c, func(ctx context.Context, v *verb, args []string) error {
 		var change engram.SpaceChange
 		if threshold >= 0 {
@@ -111,8 +113,12 @@ func spacesUpdate() *cobra.Command {
 			n := uint64(count)
 			change.MaxCount = &n
 		}
+		if size >= 0 {
+			n := uint64(size)
+			change.MaxBytes = &n
+		}
 		if change == (engram.SpaceChange{}) {
-			return usageError("nothing to change: give --index-threshold, --max-age or --max-count")
+			return usageError("nothing to change: give --index-threshold, --max-age, --max-count or --max-bytes")
 		}
 		s, err := v.client.UpdateSpace(ctx, args[0], change)
 		if err != nil {

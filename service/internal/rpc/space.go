@@ -116,7 +116,7 @@ func (s spaceService) describe(sp *space.Space) *v1.Space {
 		out.Quotas = &v1.Quotas{MaxObservations: uint64(q.MaxObservations), MaxBytes: uint64(q.MaxBytes)}
 	}
 	if r := set.Retention; r != (space.Retention{}) {
-		out.Retention = &v1.Retention{MaxAge: durationpb.New(r.MaxAge), MaxObservations: uint64(r.MaxObservations)}
+		out.Retention = &v1.Retention{MaxAge: durationpb.New(r.MaxAge), MaxObservations: uint64(r.MaxObservations), MaxBytes: uint64(r.MaxBytes)}
 	}
 	switch s.h.engine.State() {
 	case engine.Replaying:
@@ -142,7 +142,7 @@ func quotas(m *v1.Quotas) space.Quotas {
 }
 
 func retention(m *v1.Retention) (space.Retention, error) {
-	r := space.Retention{MaxAge: m.GetMaxAge().AsDuration(), MaxObservations: clampInt64(m.GetMaxObservations())}
+	r := space.Retention{MaxAge: m.GetMaxAge().AsDuration(), MaxObservations: clampInt64(m.GetMaxObservations()), MaxBytes: clampInt64(m.GetMaxBytes())}
 	if r.MaxAge < 0 {
 		return r, fault.New(fault.InvalidArgument, fault.InvalidField, "retention.max_age is %v; it must not be negative", r.MaxAge).In("retention.max_age")
 	}

@@ -265,8 +265,11 @@ type Retention struct {
 	MaxAge *durationpb.Duration `protobuf:"bytes,1,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
 	// Beyond this many observations the oldest go.
 	MaxObservations uint64 `protobuf:"varint,2,opt,name=max_observations,json=maxObservations,proto3" json:"max_observations,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Beyond this many bytes the oldest go: what live observations take with
+	// their vectors, as in `Space.bytes`.
+	MaxBytes      uint64 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Retention) Reset() {
@@ -309,6 +312,13 @@ func (x *Retention) GetMaxAge() *durationpb.Duration {
 func (x *Retention) GetMaxObservations() uint64 {
 	if x != nil {
 		return x.MaxObservations
+	}
+	return 0
+}
+
+func (x *Retention) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
 	}
 	return 0
 }
@@ -515,10 +525,11 @@ const file_engram_v1_space_proto_rawDesc = "" +
 	"\tdimension\x18\x03 \x01(\rR\tdimension\"P\n" +
 	"\x06Quotas\x12)\n" +
 	"\x10max_observations\x18\x01 \x01(\x04R\x0fmaxObservations\x12\x1b\n" +
-	"\tmax_bytes\x18\x02 \x01(\x04R\bmaxBytes\"j\n" +
+	"\tmax_bytes\x18\x02 \x01(\x04R\bmaxBytes\"\x87\x01\n" +
 	"\tRetention\x122\n" +
 	"\amax_age\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12)\n" +
-	"\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\"\x9b\x05\n" +
+	"\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\x12\x1b\n" +
+	"\tmax_bytes\x18\x03 \x01(\x04R\bmaxBytes\"\x9b\x05\n" +
 	"\x05Space\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1c\n" +

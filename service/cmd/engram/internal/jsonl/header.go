@@ -32,6 +32,7 @@ type Settings struct {
 	IndexThreshold    uint64 `json:"index_threshold"`
 	MaxAge            string `json:"max_age,omitempty"`
 	MaxCount          uint64 `json:"max_count,omitempty"`
+	MaxBytes          uint64 `json:"max_bytes,omitempty"`
 	QuotaObservations uint64 `json:"quota_observations,omitempty"`
 	QuotaBytes        uint64 `json:"quota_bytes,omitempty"`
 	HistoryWindow     string `json:"history_window,omitempty"`
@@ -46,7 +47,7 @@ type End struct {
 func SettingsOf(s engram.Space) Settings {
 	return Settings{
 		Dimension: s.Dimension, Metric: s.Metric.String(), Embedder: s.Embedder, EmbedderModel: s.EmbedderModel, IndexThreshold: s.IndexThreshold,
-		MaxAge: span(s.MaxAge), MaxCount: s.MaxCount, QuotaObservations: s.Quotas.Observations, QuotaBytes: s.Quotas.Bytes,
+		MaxAge: span(s.MaxAge), MaxCount: s.MaxCount, MaxBytes: s.MaxBytes, QuotaObservations: s.Quotas.Observations, QuotaBytes: s.Quotas.Bytes,
 		HistoryWindow: span(s.HistoryWindow),
 	}
 }
@@ -61,7 +62,7 @@ func span(d time.Duration) string {
 // NewSpace is what creates a space with these settings.
 func (s Settings) NewSpace() (engram.NewSpace, error) {
 	n := engram.NewSpace{
-		Dimension: s.Dimension, Embedder: s.Embedder, IndexThreshold: &s.IndexThreshold, MaxCount: s.MaxCount,
+		Dimension: s.Dimension, Embedder: s.Embedder, IndexThreshold: &s.IndexThreshold, MaxCount: s.MaxCount, MaxBytes: s.MaxBytes,
 		Quotas: engram.Quotas{Observations: s.QuotaObservations, Bytes: s.QuotaBytes},
 	}
 	for m := engram.DefaultMetric; m.String() != s.Metric; m++ {

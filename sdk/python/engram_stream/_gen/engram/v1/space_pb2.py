@@ -26,23 +26,23 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x65ngram/v1/space.proto\x12\tengram.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x0c\x45mbedderSpec\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\"P\n\x06Quotas\x12)\n\x10max_observations\x18\x01 \x01(\x04R\x0fmaxObservations\x12\x1b\n\tmax_bytes\x18\x02 \x01(\x04R\x08maxBytes\"j\n\tRetention\x12\x32\n\x07max_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06maxAge\x12)\n\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\"\x9b\x05\n\x05Space\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0bincarnation\x18\x02 \x01(\x04R\x0bincarnation\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\x12)\n\x06metric\x18\x04 \x01(\x0e\x32\x11.engram.v1.MetricR\x06metric\x12\x33\n\x08\x65mbedder\x18\x05 \x01(\x0b\x32\x17.engram.v1.EmbedderSpecR\x08\x65mbedder\x12\x1e\n\ngeneration\x18\x06 \x01(\x04R\ngeneration\x12\"\n\x0cobservations\x18\x07 \x01(\x04R\x0cobservations\x12\x1c\n\tunindexed\x18\x08 \x01(\x04R\tunindexed\x12\x14\n\x05\x62ytes\x18\t \x01(\x04R\x05\x62ytes\x12+\n\x05state\x18\n \x01(\x0e\x32\x15.engram.v1.SpaceStateR\x05state\x12)\n\x06quotas\x18\x0b \x01(\x0b\x32\x11.engram.v1.QuotasR\x06quotas\x12\x32\n\tretention\x18\x0c \x01(\x0b\x32\x14.engram.v1.RetentionR\tretention\x12\'\n\x0findex_threshold\x18\r \x01(\x04R\x0eindexThreshold\x12\x39\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12@\n\x0ehistory_window\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationR\rhistoryWindow\x12 \n\x0bquarantined\x18\x10 \x01(\x04R\x0bquarantined\x12\x16\n\x06\x61sleep\x18\x11 \x01(\x08R\x06\x61sleep*Y\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x11\n\rMETRIC_COSINE\x10\x01\x12\x0e\n\nMETRIC_DOT\x10\x02\x12\x14\n\x10METRIC_EUCLIDEAN\x10\x03*w\n\nSpaceState\x12\x1b\n\x17SPACE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12SPACE_STATE_ACTIVE\x10\x01\x12\x19\n\x15SPACE_STATE_REPLAYING\x10\x02\x12\x19\n\x15SPACE_STATE_READ_ONLY\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x65ngram/v1/space.proto\x12\tengram.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x0c\x45mbedderSpec\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\"P\n\x06Quotas\x12)\n\x10max_observations\x18\x01 \x01(\x04R\x0fmaxObservations\x12\x1b\n\tmax_bytes\x18\x02 \x01(\x04R\x08maxBytes\"\x87\x01\n\tRetention\x12\x32\n\x07max_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06maxAge\x12)\n\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\x12\x1b\n\tmax_bytes\x18\x03 \x01(\x04R\x08maxBytes\"\x9b\x05\n\x05Space\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0bincarnation\x18\x02 \x01(\x04R\x0bincarnation\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\x12)\n\x06metric\x18\x04 \x01(\x0e\x32\x11.engram.v1.MetricR\x06metric\x12\x33\n\x08\x65mbedder\x18\x05 \x01(\x0b\x32\x17.engram.v1.EmbedderSpecR\x08\x65mbedder\x12\x1e\n\ngeneration\x18\x06 \x01(\x04R\ngeneration\x12\"\n\x0cobservations\x18\x07 \x01(\x04R\x0cobservations\x12\x1c\n\tunindexed\x18\x08 \x01(\x04R\tunindexed\x12\x14\n\x05\x62ytes\x18\t \x01(\x04R\x05\x62ytes\x12+\n\x05state\x18\n \x01(\x0e\x32\x15.engram.v1.SpaceStateR\x05state\x12)\n\x06quotas\x18\x0b \x01(\x0b\x32\x11.engram.v1.QuotasR\x06quotas\x12\x32\n\tretention\x18\x0c \x01(\x0b\x32\x14.engram.v1.RetentionR\tretention\x12\'\n\x0findex_threshold\x18\r \x01(\x04R\x0eindexThreshold\x12\x39\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12@\n\x0ehistory_window\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationR\rhistoryWindow\x12 \n\x0bquarantined\x18\x10 \x01(\x04R\x0bquarantined\x12\x16\n\x06\x61sleep\x18\x11 \x01(\x08R\x06\x61sleep*Y\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x11\n\rMETRIC_COSINE\x10\x01\x12\x0e\n\nMETRIC_DOT\x10\x02\x12\x14\n\x10METRIC_EUCLIDEAN\x10\x03*w\n\nSpaceState\x12\x1b\n\x17SPACE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12SPACE_STATE_ACTIVE\x10\x01\x12\x19\n\x15SPACE_STATE_REPLAYING\x10\x02\x12\x19\n\x15SPACE_STATE_READ_ONLY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'engram.v1.space_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METRIC']._serialized_start=1049
-  _globals['_METRIC']._serialized_end=1138
-  _globals['_SPACESTATE']._serialized_start=1140
-  _globals['_SPACESTATE']._serialized_end=1259
+  _globals['_METRIC']._serialized_start=1079
+  _globals['_METRIC']._serialized_end=1168
+  _globals['_SPACESTATE']._serialized_start=1170
+  _globals['_SPACESTATE']._serialized_end=1289
   _globals['_EMBEDDERSPEC']._serialized_start=101
   _globals['_EMBEDDERSPEC']._serialized_end=187
   _globals['_QUOTAS']._serialized_start=189
   _globals['_QUOTAS']._serialized_end=269
-  _globals['_RETENTION']._serialized_start=271
-  _globals['_RETENTION']._serialized_end=377
-  _globals['_SPACE']._serialized_start=380
-  _globals['_SPACE']._serialized_end=1047
+  _globals['_RETENTION']._serialized_start=272
+  _globals['_RETENTION']._serialized_end=407
+  _globals['_SPACE']._serialized_start=410
+  _globals['_SPACE']._serialized_end=1077
 # @@protoc_insertion_point(module_scope)

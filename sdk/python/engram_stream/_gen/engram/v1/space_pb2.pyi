@@ -51,12 +51,14 @@ class Quotas(_message.Message):
     def __init__(self, max_observations: _Optional[int] = ..., max_bytes: _Optional[int] = ...) -> None: ...
 
 class Retention(_message.Message):
-    __slots__ = ("max_age", "max_observations")
+    __slots__ = ("max_age", "max_observations", "max_bytes")
     MAX_AGE_FIELD_NUMBER: _ClassVar[int]
     MAX_OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_age: _duration_pb2.Duration
     max_observations: int
-    def __init__(self, max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_observations: _Optional[int] = ...) -> None: ...
+    max_bytes: int
+    def __init__(self, max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_observations: _Optional[int] = ..., max_bytes: _Optional[int] = ...) -> None: ...
 
 class Space(_message.Message):
     __slots__ = ("id", "incarnation", "dimension", "metric", "embedder", "generation", "observations", "unindexed", "bytes", "state", "quotas", "retention", "index_threshold", "created_at", "history_window", "quarantined", "asleep")
