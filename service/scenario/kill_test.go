@@ -25,7 +25,7 @@ import (
 // sent; and a generation goes on meaning what it meant.
 func TestKillNine(t *testing.T) {
 	rounds := soak(10, 100)
-	s := start(t, "", "--journal-segment-bytes", "1MiB")
+	s := start(t, "", "--journal-segment-bytes", "1MiB", "--checkpoint-interval", "1s")
 	c, ctx := s.dial()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -61,6 +61,9 @@ func TestKillNine(t *testing.T) {
 	defer forgetters.Wait()
 	defer cancel()
 
+	points := &checkpointer{c: c, ctx: ctx}
+	defer points.under.Wait()
+	defer cancel()
 	var seen []glimpse
 	r := rand.New(rand.NewPCG(uint64(rounds), 9))
 	for round := range rounds {
@@ -75,6 +78,13 @@ func TestKillNine(t *testing.T) {
 				seen = append(seen, g)
 			} else {
 				seen[r.IntN(len(seen))] = g
+			}
+		}
+		if points.begin(round%3 == 0); round%2 == 1 {
+			points.under.Wait()
+			goal = heardOf(ws)
+			for _, w := range ws {
+				w.allow(200)
 			}
 		}
 		await(t, ctx, moved, ws, goal+r.Uint64N(90))
@@ -120,6 +130,7 @@ func TestKillNine(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want generation %d: one for each row and each forgetting", space, sp, err, sent)
 		}
 	}
+	points.check(t)
 	t.Logf("%d kills, %d sent, %d generations looked at again", rounds, heardOf(ws), len(seen))
 	s.stop()
 }

@@ -18,7 +18,7 @@ const diskSize = 256 << 20
 // with exactly what they sent.
 func TestPowerCut(t *testing.T) {
 	d := newDisk(t, diskSize)
-	s := d.ns.server(t, d.dir, "", "--journal-segment-bytes", "1MiB")
+	s := d.ns.server(t, d.dir, "", "--journal-segment-bytes", "1MiB", "--checkpoint-interval", "1s")
 	c, ctx := s.dial()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -33,15 +33,26 @@ func TestPowerCut(t *testing.T) {
 		spaces[space] = newForgetter(mine) // which is asked, and forgets nothing here
 		ws = append(ws, mine...)
 	}
+	points := &checkpointer{c: c, ctx: ctx}
+	defer points.under.Wait()
+	defer cancel()
 	r := rand.New(rand.NewPCG(4, 4))
 	cuts, acked := soak(3, 20), uint64(0)
-	for range cuts {
-		goal := heardOf(ws)
+	for cut := range cuts {
+		goal := heardOf(ws) + 500 + r.Uint64N(3000)
 		for _, w := range ws {
 			w.allow(2000)
 			w.open()
 		}
-		await(t, ctx, moved, ws, goal+500+r.Uint64N(3000))
+		await(t, ctx, moved, ws, goal)
+		if points.begin(cut%4 == 1); cut%2 == 1 {
+			points.under.Wait()
+			goal = heardOf(ws)
+			for _, w := range ws {
+				w.allow(200)
+			}
+		}
+		await(t, ctx, moved, ws, goal+r.Uint64N(400))
 		// Only what was acked before the cut counts.
 		before := map[string]known{}
 		for space, f := range spaces {
@@ -78,6 +89,7 @@ func TestPowerCut(t *testing.T) {
 			w.recall(numbers)
 		}
 	}
+	points.check(t)
 	t.Logf("%d cuts, %d acked before the last, %d sent in all", cuts, acked, heardOf(ws))
 	s.stop()
 }
@@ -86,7 +98,7 @@ func TestPowerCut(t *testing.T) {
 // test above would prove nothing.
 func TestPowerCutControl(t *testing.T) {
 	d := newDisk(t, diskSize)
-	s := d.ns.server(t, d.dir, "journal.skip=error", "--journal-segment-bytes", "1MiB")
+	s := d.ns.server(t, d.dir, "journal.skip=error", "--journal-segment-bytes", "1MiB", "--checkpoint-interval", "1s")
 	c, ctx := s.dial()
 	moved := make(chan struct{}, 1)
 	w := newStreamer(t, ctx, c, "kept", "s", moved)
