@@ -22,7 +22,7 @@ import (
 func main() {
 	out := flag.String("out", "docs/measurements", "folder to write the results to")
 	quick := flag.Bool("quick", false, "a tenth of the work, to see that it runs; the figures mean little")
-	only := flag.String("only", "", "one part: streaming, recalling, restart-large or restart-many; nothing is written then")
+	only := flag.String("only", "", "one part: streaming, recalling, seeing, restart-large or restart-many; nothing is written then")
 	flag.Parse()
 	if err := prove(*out, *only, *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "prove:", err)
@@ -56,7 +56,7 @@ func prove(out, only string, quick bool) error {
 	for _, part := range []struct {
 		name    string
 		measure func(*report, *server, bool) error
-	}{{"streaming", streaming}, {"recalling", recalling}} {
+	}{{"streaming", streaming}, {"recalling", recalling}, {"seeing", seeing}} {
 		if only != "" && only != part.name {
 			continue
 		}
