@@ -183,6 +183,6 @@ func (s *Space) graphFor(t *table, rows int) *hnsw.Graph {
 	return g
 }
 
-func (set Settings) graphConfig() hnsw.Config {
-	return hnsw.Config{M: set.M, EfConstruction: set.EfConstruction, Seed: uint64(set.Incarnation)}
+func (s Settings) graphConfig() hnsw.Config {
+	return hnsw.Config{M: s.M, EfConstruction: s.EfConstruction, Seed: uint64(s.Incarnation)}
 }
