@@ -102,9 +102,7 @@ func (g *Graph) link(row uint32, level int, entry uint32, top int) {
 	}
 	for ; layer >= 0; layer-- {
 		g.searchLayer(q, near, layer, g.cfg.EfConstruction, math.MaxInt, nil, s)
-		w.nearest = append(w.nearest[:0], s.results...)
-		slices.Sort(w.nearest)
-		slices.Reverse(w.nearest)
+		w.nearest = s.beam.keys
 		near = w.nearest[0]
 		w.selected = g.selectNeighbours(w.nearest, nil, g.cfg.M, w.selected[:0])
 		if layer == 0 {

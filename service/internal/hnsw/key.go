@@ -27,14 +27,11 @@ func (k key) score() float32 {
 // sortable maps a float32 to an integer of the same order: the sign bit is
 // flipped on positive numbers and all bits on negative ones.
 func sortable(f float32) uint32 {
-	if math.IsNaN(float64(f)) {
+	if f != f { // NaN
 		f = float32(math.Inf(-1))
 	}
 	bits := math.Float32bits(f)
-	if bits&0x80000000 != 0 {
-		return ^bits
-	}
-	return bits | 0x80000000
+	return bits ^ (uint32(int32(bits)>>31) | 0x80000000)
 }
 
 // bestFirst is a binary heap with the best key on top.
@@ -80,42 +77,4 @@ func (h *bestFirst) pop() key {
 	}
 	s[i] = last
 	return top
-}
-
-// worstFirst is a binary heap with the worst key on top.
-type worstFirst []key
-
-func (h *worstFirst) push(k key) {
-	s := append(*h, k)
-	i := len(s) - 1
-	for i > 0 {
-		up := (i - 1) / 2
-		if s[up] <= k {
-			break
-		}
-		s[i] = s[up]
-		i = up
-	}
-	s[i] = k
-	*h = s
-}
-
-// replaceTop puts k in the place of the worst.
-func (h worstFirst) replaceTop(k key) {
-	i := 0
-	for {
-		c := 2*i + 1
-		if c >= len(h) {
-			break
-		}
-		if c+1 < len(h) && h[c+1] < h[c] {
-			c++
-		}
-		if h[c] >= k {
-			break
-		}
-		h[i] = h[c]
-		i = c
-	}
-	h[i] = k
 }

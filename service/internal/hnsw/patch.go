@@ -149,10 +149,7 @@ func (g *Graph) nearest(row uint32, layer, ef, limit int, accept func(uint32) bo
 		near = g.descend(q, near, l, s)
 	}
 	g.searchLayer(q, near, layer, ef, limit, accept, s)
-	w.nearest = append(w.nearest[:0], s.results...)
-	slices.Sort(w.nearest)
-	slices.Reverse(w.nearest)
-	return w.nearest
+	return s.beam.keys
 }
 
 // links reports whether a list has a link to a row.

@@ -2,7 +2,6 @@ package hnsw
 
 import (
 	"runtime"
-	"slices"
 	"sync/atomic"
 )
 
@@ -32,9 +31,8 @@ func (g *Graph) Search(q Query, ef int, accept func(row uint32) bool, s *Scratch
 		entry = g.descend(q, entry, layer, s)
 	}
 	g.searchLayer(q, entry, 0, ef, g.cfg.visitLimit(ef), accept, s)
-	slices.Sort(s.results)
-	for i := len(s.results) - 1; i >= 0; i-- {
-		s.found = append(s.found, Candidate{Row: s.results[i].row(), Score: s.results[i].score()})
+	for _, k := range s.beam.keys {
+		s.found = append(s.found, Candidate{Row: k.row(), Score: k.score()})
 	}
 	return s.found
 }
@@ -61,46 +59,50 @@ func (g *Graph) descend(q Query, best key, layer int, s *Scratch) key {
 	}
 }
 
-// searchLayer is Algorithm 2: it leaves in s.results, as a heap, up to ef
-// accepted rows of the layer. s.visited is empty before and after.
+// searchLayer is Algorithm 2: it leaves in s.beam up to ef accepted rows of the
+// layer, best first. s.visited is empty before and after.
 func (g *Graph) searchLayer(q Query, entry key, layer, ef, limit int, accept func(uint32) bool, s *Scratch) {
-	s.candidates, s.results = s.candidates[:0], s.results[:0]
+	b := &s.beam
+	ef = min(ef, s.bound)
+	b.begin(ef)
+	s.candidates = s.candidates[:0]
 	s.visit(entry.row())
-	s.candidates.push(entry)
 	if accept == nil || accept(entry.row()) {
-		s.results.push(entry)
+		b.insert(entry, ef)
+	} else {
+		s.candidates.push(entry)
 	}
-	for len(s.candidates) > 0 {
-		nearest := s.candidates.pop()
-		if len(s.results) >= ef && nearest < s.results[0] {
+	for {
+		from, ok := s.next(ef)
+		if !ok {
 			break
 		}
-		rows := s.rows[:0]
-		list := g.store.list(nearest.row(), layer)
-		for i := range list {
-			if link := atomic.LoadUint32(&list[i]); link != 0 && s.visit(link-1) {
-				rows = append(rows, link-1)
-			}
-		}
+		rows := s.unvisited(g.store.list(from, layer))
 		if s.visits+len(rows) > limit {
 			s.exhausted = true
 			break
 		}
 		g.score(q, rows, s)
+		worst := key(0)
+		if len(b.keys) == ef {
+			worst = b.keys[ef-1]
+		}
 		for i, row := range rows {
 			k := makeKey(s.scores[i], row)
-			full := len(s.results) >= ef
-			if full && k < s.results[0] {
+			if k < worst {
 				continue
 			}
-			s.candidates.push(k)
 			if accept != nil && !accept(row) {
+				s.candidates.push(k)
 				continue
 			}
-			if full {
-				s.results.replaceTop(k)
-			} else {
-				s.results.push(k)
+			b.insert(k, ef)
+			if len(b.keys) == ef {
+				worst = b.keys[ef-1]
+			}
+			// It is likely to be expanded soon.
+			if layer == 0 {
+				g.store.prefetch(row)
 			}
 		}
 	}

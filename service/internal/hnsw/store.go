@@ -82,6 +82,13 @@ func (s *store) list(row uint32, layer int) []uint32 {
 	return blocks[block*s.upperSlots : (block+1)*s.upperSlots]
 }
 
+// prefetch asks for the layer-0 list of a row.
+func (s *store) prefetch(row uint32) {
+	if c := s.chunk(row); c != nil {
+		prefetch(&c.base[int(row%chunkRows)*s.baseSlots])
+	}
+}
+
 // place makes room for a row of the given level. The row is not in the graph
 // until its level is stored (see publish).
 func (s *store) place(row uint32, level int) {
