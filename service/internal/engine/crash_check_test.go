@@ -235,10 +235,19 @@ func (c *checking) nothingElse() error {
 		case c.life.at[g] != "" && c.life.at[g] != body:
 			return fmt.Errorf("generation %d is %q and was %q", g, body, c.life.at[g])
 		}
-		for _, w := range c.life.wishes {
-			if w.matches(p.said) && g < w.gen {
-				return fmt.Errorf("%q of generation %d is there and was forgotten at %d", body, g, w.gen)
-			}
+		if err := c.forgotten(body, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgotten fails if a row of a generation has to be gone. With what an id
+// stands for goes what it stood for before.
+func (c *checking) forgotten(body string, g memory.Generation) error {
+	for _, w := range c.life.wishes {
+		if w.matches(c.life.said[body].said) && g < w.gen {
+			return fmt.Errorf("%q of generation %d is there and was forgotten at %d", body, g, w.gen)
 		}
 	}
 	return nil
@@ -290,6 +299,9 @@ func (c *checking) views() error {
 			}
 			if c.rows[body] == 0 && !c.superseded(c.life.said[body]) {
 				return fmt.Errorf("generation %d still has %q", v.gen, body)
+			}
+			if err := c.forgotten(body, rows[body]); err != nil {
+				return fmt.Errorf("at generation %d: %w", v.gen, err)
 			}
 		}
 	}

@@ -71,7 +71,11 @@ func (c *crashes) cut(n int, call vfs.Call) (sites []*crashSite) {
 // after starts on what a crash left, looks at it, lets the clients come back
 // and finish, and starts once more.
 func (s *crashSite) after(ctx context.Context) (err error) {
-	w, err := newWorld(ctx, s.disk, s.now, s.notes, nil)
+	now := s.now
+	if s.n%2 == 1 {
+		now = now.Add(-time.Minute) // the clock was set back meanwhile
+	}
+	w, err := newWorld(ctx, s.disk, now, s.notes, nil)
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,7 @@ func (s *crashSite) after(ctx context.Context) (err error) {
 		return err
 	}
 	running = true
-	return steps(w.recheck, w.complete, stop)
+	return steps(w.recheck, w.complete, w.liveOn, w.recheck, stop)
 }
 
 // crashAtSyncPoints runs a workload and cuts the power at its sync points.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -81,6 +82,12 @@ func (a *author) some(key string, n int) (out wish) {
 	return out
 }
 
+// newest asks for the one observation of a session to be forgotten that
+// replaced others.
+func (a *author) newest(key string) wish {
+	return wish{ids: []memory.ObservationID{memory.ObservationID("newest-" + key)}}
+}
+
 // derived asks for the oldest observation of a session that has no id of its
 // own to be forgotten.
 func (a *author) derived(key string) (out wish) {
@@ -92,6 +99,15 @@ func (a *author) derived(key string) (out wish) {
 		}
 	}
 	return wish{ids: []memory.ObservationID{"nobody"}}
+}
+
+// beside carries out two things at once: work is the driver's, other may not
+// touch its clients.
+func beside(other, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- other() }()
+	err := work()
+	return errors.Join(err, <-done)
 }
 
 // steps carries out one after the other, up to the first that fails.
@@ -145,8 +161,22 @@ func mixedRound(w *world, a *author, r int) error {
 		func() error { return w.call("unary", "open", a.mixed("unary", 4), false) },
 		func() error { return w.settle("s1") },
 		func() error { return w.read("graph") },
-		func() error { return w.checkpoint(CheckpointWish{Erase: r%3 == 2}) },
-		func() error { return w.call(fmt.Sprint("alone-", r), "open", a.mixed(fmt.Sprint("alone-", r), 3), true) },
+		// A checkpoint while others write.
+		func() error {
+			return beside(func() error { return w.checkpoint(CheckpointWish{Erase: r%3 == 2}) }, func() error {
+				return steps(
+					func() error { return w.send("s2", a.mixed("s2", 8)) },
+					func() error { return w.call("unary", "open", a.mixed("unary", 4), false) },
+					func() error { return w.send("s1", a.mixed("s1", 4)) },
+					func() error { return w.forget("graph", wish{tag: "blue"}) },
+					func() error { return w.dial(fmt.Sprint("late-", r), "late") },
+					func() error { return w.send(fmt.Sprint("late-", r), a.mixed(fmt.Sprint("late-", r), 3)) },
+				)
+			})
+		},
+		func() error {
+			return w.call(fmt.Sprint("alone-", r), "open", a.mixed(fmt.Sprint("alone-", r), 3), true)
+		},
 		// A name that is used again and again.
 		func() error {
 			if r%2 == 0 {

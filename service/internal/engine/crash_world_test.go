@@ -54,7 +54,7 @@ type world struct {
 
 func crashOptions(fs vfs.FS, c clock.Clock) Options {
 	return Options{
-		Journal: journal.Options{FS: fs, Dir: "data", SegmentBytes: 64 << 10}, Clock: c, IndexWorkers: 1,
+		Journal: journal.Options{FS: fs, Dir: "data", SegmentBytes: 16 << 10}, Clock: c, IndexWorkers: 1,
 		Space:  SpaceDefaults{IndexThreshold: 24, M: 4, EfConstruction: 20, History: longHistory},
 		Limits: Limits{Dimension: 16},
 	}
@@ -449,6 +449,32 @@ func (w *world) comeBack(s *spoken) error {
 		}
 	}
 	return w.settle(s.key)
+}
+
+// liveOn uses every name that there is or was, as new clients would.
+func (w *world) liveOn() error {
+	a := newAuthor(w)
+	for _, s := range w.l.model().order {
+		if s.alone || s.life.over || s.life.n != len(w.l.model().names[s.space]) {
+			continue
+		}
+		if err := w.forget(s.space, a.newest(s.key)); err != nil {
+			return err
+		}
+	}
+	for id := range w.l.model().names {
+		w.n++
+		key := fmt.Sprintf("new-%s-%d", id, w.n)
+		if err := steps(
+			func() error { return w.dial(key, id) },
+			func() error { return w.send(key, a.mixed(key, 5)) },
+			func() error { return w.settle(key) },
+			func() error { return w.forget(id, a.some(key, 1)) },
+		); err != nil {
+			return fmt.Errorf("live on in %q: %w", id, err)
+		}
+	}
+	return nil
 }
 
 // complete wants all that was sent to be decided.
