@@ -1,18 +1,26 @@
 package hnsw
 
-// shadowBlock is how many selected neighbours a candidate is compared with in
-// one call: more would waste comparisons after the one that decides.
-const shadowBlock = 8
+import (
+	"cmp"
+	"slices"
+)
 
-// selection is the memory of selectNeighbours.
+// selection is the memory of selectNeighbours: of a window of the candidates,
+// those that may still be taken.
 type selection struct {
-	rows   []uint32 // what is selected so far
+	open   []key
+	pinned []bool // which of open must be taken; empty for none
+	rows   []uint32
+	scores []float32
 	pruned []key
-	scores [shadowBlock]float32
 }
 
 func (s *selection) init(cfg Config) {
-	s.rows = make([]uint32, 0, 2*cfg.M+1)
+	window := 2*cfg.M + 1
+	s.open = make([]key, 0, window)
+	s.pinned = make([]bool, 0, window)
+	s.rows = make([]uint32, 0, window)
+	s.scores = make([]float32, window)
 }
 
 // selectNeighbours is Algorithm 4, the heuristic: from candidates, best first
@@ -20,53 +28,79 @@ func (s *selection) init(cfg Config) {
 // to any one already taken, so that links lead in different directions, until
 // it has limit. What pinned marks is taken in any case; nil marks nothing. The
 // selection is appended to dst.
+//
+// Whatever is taken is compared at once with all that is left of a window of
+// the candidates: a few calls for many rows each, and none of them is compared
+// again after the one that decides.
 func (g *Graph) selectNeighbours(candidates []key, pinned []bool, limit int, dst []key) []key {
 	s := &g.work.pruning
-	s.rows, s.pruned = s.rows[:0], s.pruned[:0]
+	s.pruned = s.pruned[:0]
 	free := limit // places not needed by what is pinned
 	for _, p := range pinned {
 		if p {
 			free--
 		}
 	}
-	for i, k := range candidates {
-		if pinned == nil || !pinned[i] {
-			if free <= 0 {
-				if pinned == nil {
-					break
-				}
-				continue
-			}
-			if g.shadowed(k, s) {
-				s.pruned = append(s.pruned, k)
-				continue
-			}
-			free--
+	taken := len(dst)
+	for len(candidates) > 0 && (free > 0 || pinned != nil) {
+		n := min(len(candidates), cap(s.open))
+		s.open, s.pinned = append(s.open[:0], candidates[:n]...), s.pinned[:0]
+		candidates = candidates[n:]
+		if pinned != nil {
+			s.pinned = append(s.pinned, pinned[:n]...)
+			pinned = pinned[n:]
 		}
-		s.rows = append(s.rows, k.row())
-		dst = append(dst, k)
+		for _, k := range dst[taken:] {
+			g.shadow(k.row(), 0, s)
+		}
+		for at := 0; at < len(s.open); at++ {
+			if len(s.pinned) == 0 || !s.pinned[at] {
+				if free <= 0 {
+					if len(s.pinned) == 0 {
+						break
+					}
+					continue
+				}
+				free--
+			}
+			dst = append(dst, s.open[at])
+			g.shadow(s.open[at].row(), at+1, s)
+		}
 	}
 	if g.cfg.KeepPruned {
+		slices.SortFunc(s.pruned, func(a, b key) int { return -cmp.Compare(a, b) })
 		dst = append(dst, s.pruned[:min(max(free, 0), len(s.pruned))]...)
 	}
 	return dst
 }
 
-// shadowed reports whether a candidate is closer to a selected neighbour than
-// to the base.
-func (g *Graph) shadowed(k key, s *selection) bool {
-	if len(s.rows) == 0 {
-		return false
+// shadow drops what is open, from a position on, of candidates that are closer
+// to a row than to the base.
+func (g *Graph) shadow(row uint32, from int, s *selection) {
+	if from >= len(s.open) {
+		return
 	}
-	q := g.scorer.QueryOf(k.row())
-	for at := 0; at < len(s.rows); at += shadowBlock {
-		rows := s.rows[at:min(at+shadowBlock, len(s.rows))]
-		g.scorer.ScoreRows(q, rows, s.scores[:len(rows)])
-		for _, score := range s.scores[:len(rows)] {
-			if sortable(score) > k.rank() {
-				return true
-			}
+	s.rows = s.rows[:0]
+	for _, k := range s.open[from:] {
+		s.rows = append(s.rows, k.row())
+	}
+	scores := s.scores[:len(s.rows)]
+	g.scorer.ScoreRows(g.scorer.QueryOf(row), s.rows, scores)
+	stay := from
+	for i, score := range scores {
+		k, pin := s.open[from+i], len(s.pinned) > 0 && s.pinned[from+i]
+		if sortable(score) > k.rank() && !pin {
+			s.pruned = append(s.pruned, k)
+			continue
 		}
+		s.open[stay] = k
+		if len(s.pinned) > 0 {
+			s.pinned[stay] = pin
+		}
+		stay++
 	}
-	return false
+	s.open = s.open[:stay]
+	if len(s.pinned) > 0 {
+		s.pinned = s.pinned[:stay]
+	}
 }
