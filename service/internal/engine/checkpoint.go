@@ -122,14 +122,16 @@ func (e *Engine) round(ctx context.Context, wish CheckpointWish) (info Checkpoin
 	// noted later, since every look waits for appends under way.
 	end := e.journal.DurableEnd()
 	files := &roundFiles{store: e.store, pace: e.pace(ctx, wish)}
-	defer func() { err = errors.Join(err, files.abort()) }()
+	defer func() { err = errors.Join(err, files.abort(err)) }()
 	var taken []*captured
 	defer func() {
 		if err != nil {
+			// Also those that had nothing new: they have to come again.
 			for _, c := range taken {
-				if c.dirty {
-					c.slot.tail.restore(c.first)
+				if !c.dirty {
+					c.first = end
 				}
+				c.slot.tail.restore(c.first)
 			}
 			e.checkpoints.giveBackErase(pending)
 		}
@@ -162,13 +164,16 @@ func (e *Engine) round(ctx context.Context, wish CheckpointWish) (info Checkpoin
 		return info, err
 	}
 	cat, err := e.commit(end, taken, wish.Erase)
-	if err != nil {
+	if cat == nil {
 		return info, err
 	}
+	// The catalog is in force, whatever comes now: what failed for one space
+	// must not keep the others from going along with it.
 	for _, c := range taken {
-		if err := e.install(ctx, c); err != nil {
-			return info, err
-		}
+		err = errors.Join(err, e.install(context.WithoutCancel(ctx), c))
+	}
+	if err != nil {
+		return info, err
 	}
 	info = CheckpointInfo{Number: cat.Number, Position: journal.Position(cat.Position), Spaces: len(taken), Bytes: files.written, Took: time.Since(began)}
 	before := cat.Position
@@ -217,7 +222,9 @@ func (e *Engine) capture(ctx context.Context, sl *slot, stale, erase bool) (c *c
 	return c, err
 }
 
-// commit puts the catalog of a round in force.
+// commit puts the catalog of a round in force, twice if nothing of the former
+// one is to be kept. With an error it returns the catalog that is in force all
+// the same, if one is.
 func (e *Engine) commit(end journal.Position, taken []*captured, twice bool) (*checkpoint.Catalog, error) {
 	reg := e.registry
 	reg.changing.Lock() // no space comes or goes
@@ -240,9 +247,6 @@ func (e *Engine) commit(end journal.Position, taken []*captured, twice bool) (*c
 		}
 	}
 	done, err := e.store.Commit(cat)
-	if err == nil && twice {
-		done, err = e.store.Commit(cat)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("commit the catalog: %w", err)
 	}
@@ -250,6 +254,13 @@ func (e *Engine) commit(end journal.Position, taken []*captured, twice bool) (*c
 		c.slot.entry = c.entry
 	}
 	e.checkpoints.count(cat.Spaces, 0)
+	if twice {
+		again, err := e.store.Commit(cat)
+		if err != nil {
+			return done, fmt.Errorf("commit the catalog again: %w", err)
+		}
+		done = again
+	}
 	return done, nil
 }
 

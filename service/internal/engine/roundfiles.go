@@ -14,6 +14,7 @@ type roundFiles struct {
 	pace  func(int)
 
 	shared, own, rows *checkpoint.Writer
+	made              []*checkpoint.Writer // all of them
 	written           int64
 }
 
@@ -45,9 +46,12 @@ func (f *roundFiles) Rows() (*checkpoint.Writer, error) {
 
 func (f *roundFiles) open(w **checkpoint.Writer) (_ *checkpoint.Writer, err error) {
 	if *w == nil {
-		*w, err = f.store.Create(f.pace)
+		if *w, err = f.store.Create(f.pace); err != nil {
+			return nil, err
+		}
+		f.made = append(f.made, *w)
 	}
-	return *w, err
+	return *w, nil
 }
 
 // endSpace finishes what belongs to the space that was written.
@@ -70,13 +74,16 @@ func (f *roundFiles) finish(w **checkpoint.Writer) error {
 	return nil
 }
 
-// abort removes what is not finished; what is, is removed when a catalog is
-// committed that does not name it.
-func (f *roundFiles) abort() (err error) {
-	for _, w := range []**checkpoint.Writer{&f.shared, &f.own, &f.rows} {
-		if *w != nil {
-			err = errors.Join(err, (*w).Abort())
-			*w = nil
+// abort ends the files of a round that came to an end with failed, which may be
+// nil. What no catalog names is removed at once: rounds that fail again and
+// again must not fill the disk. Only when the store itself has ended, and which
+// catalog is in force is unknown, finished files stay until the next start.
+func (f *roundFiles) abort(failed error) (err error) {
+	var over *checkpoint.FailedError
+	for _, w := range f.made {
+		unfinished := w == f.shared || w == f.own || w == f.rows
+		if unfinished || failed != nil && !errors.As(failed, &over) {
+			err = errors.Join(err, w.Abort())
 		}
 	}
 	return err

@@ -1,6 +1,7 @@
 package space
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -292,13 +293,18 @@ func (c *Capture) indexImage() []byte {
 // holds the space.
 func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error {
 	defer runtime.KeepAlive(c.view)
+	var failed error
 	for at, cols := range c.fresh {
 		if cols == nil {
 			continue
 		}
 		read, err := c.table.chunkFrom(store, c.m.Chunks[at].Ref, chunkRows, c.m.Settings.Dimension)
 		if err != nil {
-			return fmt.Errorf("read back space %q: %w", c.space.id, err)
+			// The rows stay where they are read from now. All else has to be as
+			// the catalog says: it names what is there from now on.
+			c.fresh[at] = nil
+			failed = errors.Join(failed, fmt.Errorf("read back space %q: %w", c.space.id, err))
+			continue
 		}
 		*cols = read
 	}
@@ -328,5 +334,5 @@ func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error
 	s.bed = bed{store: store, manifest: entry.Manifest}
 	s.bytes.Add(-c.freed)
 	s.leftover.Store(c.leftover())
-	return nil
+	return failed
 }
