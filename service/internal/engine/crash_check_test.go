@@ -15,50 +15,59 @@ import (
 // check holds an engine against what clients were told, and returns what it
 // learned of that whose outcome they were not told. Nothing may be under way.
 func check(ctx context.Context, e *Engine, m *model) (learned []line, err error) {
-	for id, lives := range m.names {
-		if len(lives) == 0 {
-			if _, err := e.Space(id); err == nil {
-				return nil, fmt.Errorf("space %q is there and was never to be", id)
-			}
-			continue
+	for id := range m.names {
+		more, err := checkName(ctx, e, m, id)
+		if err != nil {
+			return nil, err
 		}
-		l := lives[len(lives)-1]
-		sp, missing := e.Space(id)
-		switch {
-		case missing != nil && reasonOf(missing) != fault.SpaceNotFound:
-			return nil, missing
-		case missing != nil && l.over:
-			continue
-		case missing != nil && l.doomed:
-			learned = append(learned, line{kind: deleted, space: id, life: l.n})
-			continue
-		case missing != nil && !l.made:
-			learned = append(learned, line{kind: uncreated, space: id, life: l.n})
-			continue
-		case missing != nil:
-			return nil, fmt.Errorf("space %q (life %d) is lost", id, l.n)
-		case l.over:
-			return nil, fmt.Errorf("space %q (life %d) was deleted and is there", id, l.n)
-		}
-		if l.doomed {
-			learned = append(learned, line{kind: undeleted, space: id, life: l.n})
-		}
-		if !l.made {
-			learned = append(learned, line{kind: created, space: id, life: l.n})
-		}
-		c := &checking{ctx: ctx, e: e, id: id, sp: sp, life: l, marks: map[*spoken]memory.Sequence{}}
-		for _, former := range lives[:len(lives)-1] {
-			c.floor = max(c.floor, former.reached)
-		}
-		if err := c.all(); err != nil {
-			return nil, fmt.Errorf("space %q (life %d): %w", id, l.n, err)
-		}
-		learned = append(learned, c.learned...)
+		learned = append(learned, more...)
 	}
 	if n, most := e.registry.count(), len(m.names); n > most {
 		return nil, fmt.Errorf("%d spaces, %d names", n, most)
 	}
 	return learned, checkOver(e, m)
+}
+
+// checkName is check for what bears one name.
+func checkName(ctx context.Context, e *Engine, m *model, id memory.SpaceID) (learned []line, err error) {
+	sp, missing := e.Space(id)
+	if missing != nil && reasonOf(missing) != fault.SpaceNotFound {
+		return nil, missing
+	}
+	lives := m.names[id]
+	if len(lives) == 0 {
+		if missing == nil {
+			return nil, fmt.Errorf("space %q is there and was never to be", id)
+		}
+		return nil, nil
+	}
+	l := lives[len(lives)-1]
+	switch {
+	case missing != nil && l.over:
+		return nil, nil
+	case missing != nil && l.doomed:
+		return []line{{kind: deleted, space: id, life: l.n}}, nil
+	case missing != nil && !l.made:
+		return []line{{kind: uncreated, space: id, life: l.n}}, nil
+	case missing != nil:
+		return nil, fmt.Errorf("space %q (life %d) is lost", id, l.n)
+	case l.over:
+		return nil, fmt.Errorf("space %q (life %d) was deleted and is there", id, l.n)
+	}
+	if l.doomed {
+		learned = append(learned, line{kind: undeleted, space: id, life: l.n})
+	}
+	if !l.made {
+		learned = append(learned, line{kind: created, space: id, life: l.n})
+	}
+	c := &checking{ctx: ctx, e: e, id: id, sp: sp, life: l, marks: map[*spoken]memory.Sequence{}}
+	for _, former := range lives[:len(lives)-1] {
+		c.floor = max(c.floor, former.reached)
+	}
+	if err := c.all(); err != nil {
+		return nil, fmt.Errorf("space %q (life %d): %w", id, l.n, err)
+	}
+	return append(learned, c.learned...), nil
 }
 
 // checkOver wants sessions that are over to be so.
