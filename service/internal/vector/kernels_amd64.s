@@ -845,3 +845,2036 @@ sum:
 	JNZ           group
 	VZEROUPPER
 	RET
+
+// func u7DotAVX2(a *byte, b *byte, n int) int32
+// Requires: AVX, AVX2
+TEXT ·u7DotAVX2(SB), NOSPLIT, $0-28
+	MOVQ     a+0(FP), AX
+	MOVQ     b+8(FP), CX
+	MOVQ     n+16(FP), DX
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+	VXORPS   Y1, Y1, Y1
+	VXORPS   Y2, Y2, Y2
+
+pairs:
+	CMPQ       DX, $0x00000080
+	JL         line
+	VMOVDQU    (AX), Y3
+	VPMADDUBSW (CX), Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y1, Y1
+	VMOVDQU    32(AX), Y3
+	VPMADDUBSW 32(CX), Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y2, Y2
+	VMOVDQU    64(AX), Y3
+	VPMADDUBSW 64(CX), Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y2, Y2
+	VMOVDQU    96(AX), Y3
+	VPMADDUBSW 96(CX), Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y1, Y1
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, CX
+	SUBQ       $0x00000080, DX
+	JMP        pairs
+
+line:
+	TESTQ      DX, DX
+	JZ         sum
+	VMOVDQU    (AX), Y3
+	VPMADDUBSW (CX), Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y1, Y1
+	VMOVDQU    32(AX), Y3
+	VPMADDUBSW 32(CX), Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y2, Y2
+
+sum:
+	VPADDD       Y2, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPADDD       X1, X0, X0
+	VPHADDD      X0, X0, X0
+	VPHADDD      X0, X0, X0
+	VZEROUPPER
+	VMOVD        X0, AX
+	MOVL         AX, ret+24(FP)
+	RET
+
+// func u7DotAVX2At(q *byte, at **byte, groups int, n int, out *int32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·u7DotAVX2At(SB), NOSPLIT, $0-40
+	MOVQ     q+0(FP), AX
+	MOVQ     out+32(FP), CX
+	MOVQ     groups+16(FP), DX
+	MOVQ     n+24(FP), BX
+	MOVQ     at+8(FP), R11
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+
+group:
+	XORQ SI, SI
+	MOVQ (R11), DI
+	MOVQ DI, R12
+	MOVQ 8(R11), R8
+	MOVQ R8, R13
+	MOVQ 16(R11), R9
+	MOVQ R9, R14
+	MOVQ 24(R11), R10
+	MOVQ R10, R15
+	ADDQ $0x00000020, R11
+	CMPQ DX, $0x00000001
+	JLE  work
+	MOVQ (R11), R12
+	MOVQ 8(R11), R13
+	MOVQ 16(R11), R14
+	MOVQ 24(R11), R15
+
+work:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+lines:
+	CMPQ       SI, BX
+	JGE        sum
+	PREFETCHT0 (R12)(SI*1)
+	PREFETCHT0 (R13)(SI*1)
+	PREFETCHT0 (R14)(SI*1)
+	PREFETCHT0 (R15)(SI*1)
+	VMOVDQU    (AX)(SI*1), Y5
+	VPMADDUBSW (DI)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPMADDUBSW (R8)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPMADDUBSW (R9)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPMADDUBSW (R10)(SI*1), Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	VMOVDQU    32(AX)(SI*1), Y5
+	VPMADDUBSW 32(DI)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPMADDUBSW 32(R8)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPMADDUBSW 32(R9)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPMADDUBSW 32(R10)(SI*1), Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	ADDQ       $0x00000040, SI
+	JMP        lines
+
+sum:
+	VPHADDD      Y2, Y1, Y1
+	VPHADDD      Y4, Y3, Y2
+	VPHADDD      Y2, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPADDD       X1, X2, X1
+	VMOVDQU      X1, (CX)
+	ADDQ         $0x00000010, CX
+	DECQ         DX
+	JNZ          group
+	VZEROUPPER
+	RET
+
+// func u7DotAVX2Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+// Requires: AVX, AVX2
+TEXT ·u7DotAVX2Rows(SB), NOSPLIT, $0-48
+	MOVQ     q+0(FP), AX
+	MOVQ     out+40(FP), CX
+	MOVQ     groups+24(FP), DX
+	MOVQ     n+32(FP), BX
+	MOVQ     stride+16(FP), R11
+	MOVQ     base+8(FP), R12
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+
+group:
+	XORQ   SI, SI
+	MOVQ   R12, DI
+	LEAQ   (DI)(R11*1), R8
+	LEAQ   (R8)(R11*1), R9
+	LEAQ   (R9)(R11*1), R10
+	LEAQ   (R10)(R11*1), R12
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+lines:
+	CMPQ       SI, BX
+	JGE        sum
+	VMOVDQU    (AX)(SI*1), Y5
+	VPMADDUBSW (DI)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPMADDUBSW (R8)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPMADDUBSW (R9)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPMADDUBSW (R10)(SI*1), Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	VMOVDQU    32(AX)(SI*1), Y5
+	VPMADDUBSW 32(DI)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPMADDUBSW 32(R8)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPMADDUBSW 32(R9)(SI*1), Y5, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPMADDUBSW 32(R10)(SI*1), Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	ADDQ       $0x00000040, SI
+	JMP        lines
+
+sum:
+	VPHADDD      Y2, Y1, Y1
+	VPHADDD      Y4, Y3, Y2
+	VPHADDD      Y2, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPADDD       X1, X2, X1
+	VMOVDQU      X1, (CX)
+	ADDQ         $0x00000010, CX
+	DECQ         DX
+	JNZ          group
+	VZEROUPPER
+	RET
+
+// func u7SquaredEuclideanAVX2(a *byte, b *byte, n int) int32
+// Requires: AVX, AVX2
+TEXT ·u7SquaredEuclideanAVX2(SB), NOSPLIT, $0-28
+	MOVQ     a+0(FP), AX
+	MOVQ     b+8(FP), CX
+	MOVQ     n+16(FP), DX
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+	VXORPS   Y1, Y1, Y1
+	VXORPS   Y2, Y2, Y2
+
+pairs:
+	CMPQ       DX, $0x00000080
+	JL         line
+	VMOVDQU    (AX), Y3
+	VPSUBB     (CX), Y3, Y3
+	VPABSB     Y3, Y3
+	VPMADDUBSW Y3, Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y1, Y1
+	VMOVDQU    32(AX), Y3
+	VPSUBB     32(CX), Y3, Y3
+	VPABSB     Y3, Y3
+	VPMADDUBSW Y3, Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y2, Y2
+	VMOVDQU    64(AX), Y3
+	VPSUBB     64(CX), Y3, Y3
+	VPABSB     Y3, Y3
+	VPMADDUBSW Y3, Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y2, Y2
+	VMOVDQU    96(AX), Y3
+	VPSUBB     96(CX), Y3, Y3
+	VPABSB     Y3, Y3
+	VPMADDUBSW Y3, Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y1, Y1
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, CX
+	SUBQ       $0x00000080, DX
+	JMP        pairs
+
+line:
+	TESTQ      DX, DX
+	JZ         sum
+	VMOVDQU    (AX), Y3
+	VPSUBB     (CX), Y3, Y3
+	VPABSB     Y3, Y3
+	VPMADDUBSW Y3, Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y1, Y1
+	VMOVDQU    32(AX), Y3
+	VPSUBB     32(CX), Y3, Y3
+	VPABSB     Y3, Y3
+	VPMADDUBSW Y3, Y3, Y3
+	VPMADDWD   Y0, Y3, Y3
+	VPADDD     Y3, Y2, Y2
+
+sum:
+	VPADDD       Y2, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPADDD       X1, X0, X0
+	VPHADDD      X0, X0, X0
+	VPHADDD      X0, X0, X0
+	VZEROUPPER
+	VMOVD        X0, AX
+	MOVL         AX, ret+24(FP)
+	RET
+
+// func u7SquaredEuclideanAVX2At(q *byte, at **byte, groups int, n int, out *int32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·u7SquaredEuclideanAVX2At(SB), NOSPLIT, $0-40
+	MOVQ     q+0(FP), AX
+	MOVQ     out+32(FP), CX
+	MOVQ     groups+16(FP), DX
+	MOVQ     n+24(FP), BX
+	MOVQ     at+8(FP), R11
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+
+group:
+	XORQ SI, SI
+	MOVQ (R11), DI
+	MOVQ DI, R12
+	MOVQ 8(R11), R8
+	MOVQ R8, R13
+	MOVQ 16(R11), R9
+	MOVQ R9, R14
+	MOVQ 24(R11), R10
+	MOVQ R10, R15
+	ADDQ $0x00000020, R11
+	CMPQ DX, $0x00000001
+	JLE  work
+	MOVQ (R11), R12
+	MOVQ 8(R11), R13
+	MOVQ 16(R11), R14
+	MOVQ 24(R11), R15
+
+work:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+lines:
+	CMPQ       SI, BX
+	JGE        sum
+	PREFETCHT0 (R12)(SI*1)
+	PREFETCHT0 (R13)(SI*1)
+	PREFETCHT0 (R14)(SI*1)
+	PREFETCHT0 (R15)(SI*1)
+	VMOVDQU    (AX)(SI*1), Y5
+	VPSUBB     (DI)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPSUBB     (R8)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPSUBB     (R9)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPSUBB     (R10)(SI*1), Y5, Y5
+	VPABSB     Y5, Y5
+	VPMADDUBSW Y5, Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	VMOVDQU    32(AX)(SI*1), Y5
+	VPSUBB     32(DI)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPSUBB     32(R8)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPSUBB     32(R9)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPSUBB     32(R10)(SI*1), Y5, Y5
+	VPABSB     Y5, Y5
+	VPMADDUBSW Y5, Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	ADDQ       $0x00000040, SI
+	JMP        lines
+
+sum:
+	VPHADDD      Y2, Y1, Y1
+	VPHADDD      Y4, Y3, Y2
+	VPHADDD      Y2, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPADDD       X1, X2, X1
+	VMOVDQU      X1, (CX)
+	ADDQ         $0x00000010, CX
+	DECQ         DX
+	JNZ          group
+	VZEROUPPER
+	RET
+
+// func u7SquaredEuclideanAVX2Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+// Requires: AVX, AVX2
+TEXT ·u7SquaredEuclideanAVX2Rows(SB), NOSPLIT, $0-48
+	MOVQ     q+0(FP), AX
+	MOVQ     out+40(FP), CX
+	MOVQ     groups+24(FP), DX
+	MOVQ     n+32(FP), BX
+	MOVQ     stride+16(FP), R11
+	MOVQ     base+8(FP), R12
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+
+group:
+	XORQ   SI, SI
+	MOVQ   R12, DI
+	LEAQ   (DI)(R11*1), R8
+	LEAQ   (R8)(R11*1), R9
+	LEAQ   (R9)(R11*1), R10
+	LEAQ   (R10)(R11*1), R12
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+lines:
+	CMPQ       SI, BX
+	JGE        sum
+	VMOVDQU    (AX)(SI*1), Y5
+	VPSUBB     (DI)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPSUBB     (R8)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPSUBB     (R9)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPSUBB     (R10)(SI*1), Y5, Y5
+	VPABSB     Y5, Y5
+	VPMADDUBSW Y5, Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	VMOVDQU    32(AX)(SI*1), Y5
+	VPSUBB     32(DI)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y1, Y1
+	VPSUBB     32(R8)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y2, Y2
+	VPSUBB     32(R9)(SI*1), Y5, Y6
+	VPABSB     Y6, Y6
+	VPMADDUBSW Y6, Y6, Y6
+	VPMADDWD   Y0, Y6, Y6
+	VPADDD     Y6, Y3, Y3
+	VPSUBB     32(R10)(SI*1), Y5, Y5
+	VPABSB     Y5, Y5
+	VPMADDUBSW Y5, Y5, Y5
+	VPMADDWD   Y0, Y5, Y5
+	VPADDD     Y5, Y4, Y4
+	ADDQ       $0x00000040, SI
+	JMP        lines
+
+sum:
+	VPHADDD      Y2, Y1, Y1
+	VPHADDD      Y4, Y3, Y2
+	VPHADDD      Y2, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPADDD       X1, X2, X1
+	VMOVDQU      X1, (CX)
+	ADDQ         $0x00000010, CX
+	DECQ         DX
+	JNZ          group
+	VZEROUPPER
+	RET
+
+// func u7DotAVX512(a *byte, b *byte, n int) int32
+// Requires: AVX, AVX2, AVX512F, AVX512VNNI
+TEXT ·u7DotAVX512(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+pairs:
+	CMPQ      DX, $0x00000080
+	JL        line
+	VMOVDQU64 (AX), Z2
+	VPDPBUSD  (CX), Z2, Z0
+	VMOVDQU64 64(AX), Z2
+	VPDPBUSD  64(CX), Z2, Z1
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x00000080, DX
+	JMP       pairs
+
+line:
+	TESTQ     DX, DX
+	JZ        sum
+	VMOVDQU64 (AX), Z2
+	VPDPBUSD  (CX), Z2, Z0
+
+sum:
+	VPADDD        Z1, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VPADDD        Y0, Y1, Y1
+	VEXTRACTI128  $0x01, Y1, X0
+	VPADDD        X1, X0, X0
+	VPHADDD       X0, X0, X0
+	VPHADDD       X0, X0, X0
+	VZEROUPPER
+	VMOVD         X0, AX
+	MOVL          AX, ret+24(FP)
+	RET
+
+// func u7DotAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512F, AVX512VNNI, MMX+
+TEXT ·u7DotAVX512At(SB), NOSPLIT, $0-40
+	MOVQ q+0(FP), AX
+	MOVQ out+32(FP), CX
+	MOVQ groups+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ at+8(FP), R11
+
+group:
+	XORQ SI, SI
+	MOVQ (R11), DI
+	MOVQ DI, R12
+	MOVQ 8(R11), R8
+	MOVQ R8, R13
+	MOVQ 16(R11), R9
+	MOVQ R9, R14
+	MOVQ 24(R11), R10
+	MOVQ R10, R15
+	ADDQ $0x00000020, R11
+	CMPQ DX, $0x00000001
+	JLE  work
+	MOVQ (R11), R12
+	MOVQ 8(R11), R13
+	MOVQ 16(R11), R14
+	MOVQ 24(R11), R15
+
+work:
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	TESTQ      $0x00000040, BX
+	JZ         lines
+	PREFETCHT0 (R12)(SI*1)
+	PREFETCHT0 (R13)(SI*1)
+	PREFETCHT0 (R14)(SI*1)
+	PREFETCHT0 (R15)(SI*1)
+	VMOVDQU64  (AX)(SI*1), Z8
+	VPDPBUSD   (DI)(SI*1), Z8, Z0
+	VPDPBUSD   (R8)(SI*1), Z8, Z1
+	VPDPBUSD   (R9)(SI*1), Z8, Z2
+	VPDPBUSD   (R10)(SI*1), Z8, Z3
+	ADDQ       $0x00000040, SI
+
+lines:
+	CMPQ       SI, BX
+	JGE        sum
+	PREFETCHT0 (R12)(SI*1)
+	PREFETCHT0 (R13)(SI*1)
+	PREFETCHT0 (R14)(SI*1)
+	PREFETCHT0 (R15)(SI*1)
+	VMOVDQU64  (AX)(SI*1), Z8
+	VPDPBUSD   (DI)(SI*1), Z8, Z0
+	VPDPBUSD   (R8)(SI*1), Z8, Z1
+	VPDPBUSD   (R9)(SI*1), Z8, Z2
+	VPDPBUSD   (R10)(SI*1), Z8, Z3
+	PREFETCHT0 64(R12)(SI*1)
+	PREFETCHT0 64(R13)(SI*1)
+	PREFETCHT0 64(R14)(SI*1)
+	PREFETCHT0 64(R15)(SI*1)
+	VMOVDQU64  64(AX)(SI*1), Z8
+	VPDPBUSD   64(DI)(SI*1), Z8, Z4
+	VPDPBUSD   64(R8)(SI*1), Z8, Z5
+	VPDPBUSD   64(R9)(SI*1), Z8, Z6
+	VPDPBUSD   64(R10)(SI*1), Z8, Z7
+	ADDQ       $0x00000080, SI
+	JMP        lines
+
+sum:
+	VPADDD        Z4, Z0, Z0
+	VPADDD        Z5, Z1, Z1
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDD        Y0, Y8, Y8
+	VEXTRACTI64X4 $0x01, Z1, Y9
+	VPADDD        Y1, Y9, Y9
+	VEXTRACTI64X4 $0x01, Z2, Y10
+	VPADDD        Y2, Y10, Y10
+	VEXTRACTI64X4 $0x01, Z3, Y11
+	VPADDD        Y3, Y11, Y11
+	VPHADDD       Y9, Y8, Y8
+	VPHADDD       Y11, Y10, Y9
+	VPHADDD       Y9, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X9
+	VPADDD        X8, X9, X8
+	VMOVDQU       X8, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func u7DotAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512F, AVX512VNNI
+TEXT ·u7DotAVX512Rows(SB), NOSPLIT, $0-48
+	MOVQ q+0(FP), AX
+	MOVQ out+40(FP), CX
+	MOVQ groups+24(FP), DX
+	MOVQ n+32(FP), BX
+	MOVQ stride+16(FP), R11
+	MOVQ base+8(FP), R12
+
+group:
+	XORQ      SI, SI
+	MOVQ      R12, DI
+	LEAQ      (DI)(R11*1), R8
+	LEAQ      (R8)(R11*1), R9
+	LEAQ      (R9)(R11*1), R10
+	LEAQ      (R10)(R11*1), R12
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	VPXORD    Z4, Z4, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	VPXORD    Z7, Z7, Z7
+	TESTQ     $0x00000040, BX
+	JZ        lines
+	VMOVDQU64 (AX)(SI*1), Z8
+	VPDPBUSD  (DI)(SI*1), Z8, Z0
+	VPDPBUSD  (R8)(SI*1), Z8, Z1
+	VPDPBUSD  (R9)(SI*1), Z8, Z2
+	VPDPBUSD  (R10)(SI*1), Z8, Z3
+	ADDQ      $0x00000040, SI
+
+lines:
+	CMPQ      SI, BX
+	JGE       sum
+	VMOVDQU64 (AX)(SI*1), Z8
+	VPDPBUSD  (DI)(SI*1), Z8, Z0
+	VPDPBUSD  (R8)(SI*1), Z8, Z1
+	VPDPBUSD  (R9)(SI*1), Z8, Z2
+	VPDPBUSD  (R10)(SI*1), Z8, Z3
+	VMOVDQU64 64(AX)(SI*1), Z8
+	VPDPBUSD  64(DI)(SI*1), Z8, Z4
+	VPDPBUSD  64(R8)(SI*1), Z8, Z5
+	VPDPBUSD  64(R9)(SI*1), Z8, Z6
+	VPDPBUSD  64(R10)(SI*1), Z8, Z7
+	ADDQ      $0x00000080, SI
+	JMP       lines
+
+sum:
+	VPADDD        Z4, Z0, Z0
+	VPADDD        Z5, Z1, Z1
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDD        Y0, Y8, Y8
+	VEXTRACTI64X4 $0x01, Z1, Y9
+	VPADDD        Y1, Y9, Y9
+	VEXTRACTI64X4 $0x01, Z2, Y10
+	VPADDD        Y2, Y10, Y10
+	VEXTRACTI64X4 $0x01, Z3, Y11
+	VPADDD        Y3, Y11, Y11
+	VPHADDD       Y9, Y8, Y8
+	VPHADDD       Y11, Y10, Y9
+	VPHADDD       Y9, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X9
+	VPADDD        X8, X9, X8
+	VMOVDQU       X8, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func u7SquaredEuclideanAVX512(a *byte, b *byte, n int) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI
+TEXT ·u7SquaredEuclideanAVX512(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+pairs:
+	CMPQ      DX, $0x00000080
+	JL        line
+	VMOVDQU64 (AX), Z2
+	VPSUBB    (CX), Z2, Z2
+	VPABSB    Z2, Z2
+	VPDPBUSD  Z2, Z2, Z0
+	VMOVDQU64 64(AX), Z2
+	VPSUBB    64(CX), Z2, Z2
+	VPABSB    Z2, Z2
+	VPDPBUSD  Z2, Z2, Z1
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x00000080, DX
+	JMP       pairs
+
+line:
+	TESTQ     DX, DX
+	JZ        sum
+	VMOVDQU64 (AX), Z2
+	VPSUBB    (CX), Z2, Z2
+	VPABSB    Z2, Z2
+	VPDPBUSD  Z2, Z2, Z0
+
+sum:
+	VPADDD        Z1, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VPADDD        Y0, Y1, Y1
+	VEXTRACTI128  $0x01, Y1, X0
+	VPADDD        X1, X0, X0
+	VPHADDD       X0, X0, X0
+	VPHADDD       X0, X0, X0
+	VZEROUPPER
+	VMOVD         X0, AX
+	MOVL          AX, ret+24(FP)
+	RET
+
+// func u7SquaredEuclideanAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·u7SquaredEuclideanAVX512At(SB), NOSPLIT, $0-40
+	MOVQ q+0(FP), AX
+	MOVQ out+32(FP), CX
+	MOVQ groups+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ at+8(FP), R11
+
+group:
+	XORQ SI, SI
+	MOVQ (R11), DI
+	MOVQ DI, R12
+	MOVQ 8(R11), R8
+	MOVQ R8, R13
+	MOVQ 16(R11), R9
+	MOVQ R9, R14
+	MOVQ 24(R11), R10
+	MOVQ R10, R15
+	ADDQ $0x00000020, R11
+	CMPQ DX, $0x00000001
+	JLE  work
+	MOVQ (R11), R12
+	MOVQ 8(R11), R13
+	MOVQ 16(R11), R14
+	MOVQ 24(R11), R15
+
+work:
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	TESTQ      $0x00000040, BX
+	JZ         lines
+	PREFETCHT0 (R12)(SI*1)
+	PREFETCHT0 (R13)(SI*1)
+	PREFETCHT0 (R14)(SI*1)
+	PREFETCHT0 (R15)(SI*1)
+	VMOVDQU64  (AX)(SI*1), Z8
+	VPSUBB     (DI)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z0
+	VPSUBB     (R8)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z1
+	VPSUBB     (R9)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z2
+	VPSUBB     (R10)(SI*1), Z8, Z8
+	VPABSB     Z8, Z8
+	VPDPBUSD   Z8, Z8, Z3
+	ADDQ       $0x00000040, SI
+
+lines:
+	CMPQ       SI, BX
+	JGE        sum
+	PREFETCHT0 (R12)(SI*1)
+	PREFETCHT0 (R13)(SI*1)
+	PREFETCHT0 (R14)(SI*1)
+	PREFETCHT0 (R15)(SI*1)
+	VMOVDQU64  (AX)(SI*1), Z8
+	VPSUBB     (DI)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z0
+	VPSUBB     (R8)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z1
+	VPSUBB     (R9)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z2
+	VPSUBB     (R10)(SI*1), Z8, Z8
+	VPABSB     Z8, Z8
+	VPDPBUSD   Z8, Z8, Z3
+	PREFETCHT0 64(R12)(SI*1)
+	PREFETCHT0 64(R13)(SI*1)
+	PREFETCHT0 64(R14)(SI*1)
+	PREFETCHT0 64(R15)(SI*1)
+	VMOVDQU64  64(AX)(SI*1), Z8
+	VPSUBB     64(DI)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z4
+	VPSUBB     64(R8)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z5
+	VPSUBB     64(R9)(SI*1), Z8, Z9
+	VPABSB     Z9, Z9
+	VPDPBUSD   Z9, Z9, Z6
+	VPSUBB     64(R10)(SI*1), Z8, Z8
+	VPABSB     Z8, Z8
+	VPDPBUSD   Z8, Z8, Z7
+	ADDQ       $0x00000080, SI
+	JMP        lines
+
+sum:
+	VPADDD        Z4, Z0, Z0
+	VPADDD        Z5, Z1, Z1
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDD        Y0, Y8, Y8
+	VEXTRACTI64X4 $0x01, Z1, Y9
+	VPADDD        Y1, Y9, Y9
+	VEXTRACTI64X4 $0x01, Z2, Y10
+	VPADDD        Y2, Y10, Y10
+	VEXTRACTI64X4 $0x01, Z3, Y11
+	VPADDD        Y3, Y11, Y11
+	VPHADDD       Y9, Y8, Y8
+	VPHADDD       Y11, Y10, Y9
+	VPHADDD       Y9, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X9
+	VPADDD        X8, X9, X8
+	VMOVDQU       X8, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func u7SquaredEuclideanAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI
+TEXT ·u7SquaredEuclideanAVX512Rows(SB), NOSPLIT, $0-48
+	MOVQ q+0(FP), AX
+	MOVQ out+40(FP), CX
+	MOVQ groups+24(FP), DX
+	MOVQ n+32(FP), BX
+	MOVQ stride+16(FP), R11
+	MOVQ base+8(FP), R12
+
+group:
+	XORQ      SI, SI
+	MOVQ      R12, DI
+	LEAQ      (DI)(R11*1), R8
+	LEAQ      (R8)(R11*1), R9
+	LEAQ      (R9)(R11*1), R10
+	LEAQ      (R10)(R11*1), R12
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	VPXORD    Z4, Z4, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	VPXORD    Z7, Z7, Z7
+	TESTQ     $0x00000040, BX
+	JZ        lines
+	VMOVDQU64 (AX)(SI*1), Z8
+	VPSUBB    (DI)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z0
+	VPSUBB    (R8)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z1
+	VPSUBB    (R9)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z2
+	VPSUBB    (R10)(SI*1), Z8, Z8
+	VPABSB    Z8, Z8
+	VPDPBUSD  Z8, Z8, Z3
+	ADDQ      $0x00000040, SI
+
+lines:
+	CMPQ      SI, BX
+	JGE       sum
+	VMOVDQU64 (AX)(SI*1), Z8
+	VPSUBB    (DI)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z0
+	VPSUBB    (R8)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z1
+	VPSUBB    (R9)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z2
+	VPSUBB    (R10)(SI*1), Z8, Z8
+	VPABSB    Z8, Z8
+	VPDPBUSD  Z8, Z8, Z3
+	VMOVDQU64 64(AX)(SI*1), Z8
+	VPSUBB    64(DI)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z4
+	VPSUBB    64(R8)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z5
+	VPSUBB    64(R9)(SI*1), Z8, Z9
+	VPABSB    Z9, Z9
+	VPDPBUSD  Z9, Z9, Z6
+	VPSUBB    64(R10)(SI*1), Z8, Z8
+	VPABSB    Z8, Z8
+	VPDPBUSD  Z8, Z8, Z7
+	ADDQ      $0x00000080, SI
+	JMP       lines
+
+sum:
+	VPADDD        Z4, Z0, Z0
+	VPADDD        Z5, Z1, Z1
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDD        Y0, Y8, Y8
+	VEXTRACTI64X4 $0x01, Z1, Y9
+	VPADDD        Y1, Y9, Y9
+	VEXTRACTI64X4 $0x01, Z2, Y10
+	VPADDD        Y2, Y10, Y10
+	VEXTRACTI64X4 $0x01, Z3, Y11
+	VPADDD        Y3, Y11, Y11
+	VPHADDD       Y9, Y8, Y8
+	VPHADDD       Y11, Y10, Y9
+	VPHADDD       Y9, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X9
+	VPADDD        X8, X9, X8
+	VMOVDQU       X8, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func hammingAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VPOPCNTDQ, BMI2, MMX+
+TEXT ·hammingAVX512At(SB), NOSPLIT, $0-40
+	MOVQ  q+0(FP), AX
+	MOVQ  out+32(FP), CX
+	MOVQ  groups+16(FP), DX
+	MOVQ  n+24(FP), BX
+	MOVQ  at+8(FP), R11
+	MOVQ  BX, R12
+	ANDQ  $0x0000003f, R12
+	SUBQ  R12, BX
+	SHRQ  $0x03, R12
+	MOVL  $0x00000001, SI
+	SHLXL R12, SI, SI
+	DECL  SI
+	KMOVW SI, K1
+
+group:
+	XORQ       SI, SI
+	MOVQ       (R11), DI
+	MOVQ       8(R11), R8
+	MOVQ       16(R11), R9
+	MOVQ       24(R11), R10
+	ADDQ       $0x00000020, R11
+	CMPQ       DX, $0x00000001
+	JLE        work
+	MOVQ       (R11), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(BX*1)
+	MOVQ       8(R11), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(BX*1)
+	MOVQ       16(R11), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(BX*1)
+	MOVQ       24(R11), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(BX*1)
+
+work:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+registers:
+	CMPQ      SI, BX
+	JGE       tail
+	VMOVDQU64 (AX)(SI*1), Z4
+	VMOVDQU64 (DI)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z0, Z0
+	VMOVDQU64 (R8)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z1, Z1
+	VMOVDQU64 (R9)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z2, Z2
+	VMOVDQU64 (R10)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z3, Z3
+	ADDQ      $0x00000040, SI
+	JMP       registers
+
+tail:
+	TESTQ       R12, R12
+	JZ          sum
+	VMOVDQU64.Z (AX)(SI*1), K1, Z4
+	VMOVDQU64.Z (DI)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z0, Z0
+	VMOVDQU64.Z (R8)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z1, Z1
+	VMOVDQU64.Z (R9)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z2, Z2
+	VMOVDQU64.Z (R10)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z3, Z3
+
+sum:
+	VPUNPCKLQDQ   Z1, Z0, Z4
+	VPUNPCKHQDQ   Z1, Z0, Z5
+	VPADDQ        Z5, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VPADDQ        Y4, Y5, Y5
+	VPUNPCKLQDQ   Z3, Z2, Z4
+	VPUNPCKHQDQ   Z3, Z2, Z6
+	VPADDQ        Z6, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y6
+	VPADDQ        Y4, Y6, Y6
+	VINSERTI128   $0x01, X6, Y5, Y4
+	VPERM2I128    $0x31, Y6, Y5, Y5
+	VPADDQ        Y5, Y4, Y4
+	VPMOVQD       Y4, X4
+	VMOVDQU       X4, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func hammingAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VPOPCNTDQ, BMI2
+TEXT ·hammingAVX512Rows(SB), NOSPLIT, $0-48
+	MOVQ  q+0(FP), AX
+	MOVQ  out+40(FP), CX
+	MOVQ  groups+24(FP), DX
+	MOVQ  n+32(FP), BX
+	MOVQ  stride+16(FP), R11
+	MOVQ  base+8(FP), R12
+	MOVQ  BX, R13
+	ANDQ  $0x0000003f, R13
+	SUBQ  R13, BX
+	SHRQ  $0x03, R13
+	MOVL  $0x00000001, SI
+	SHLXL R13, SI, SI
+	DECL  SI
+	KMOVW SI, K1
+
+group:
+	XORQ   SI, SI
+	MOVQ   R12, DI
+	LEAQ   (DI)(R11*1), R8
+	LEAQ   (R8)(R11*1), R9
+	LEAQ   (R9)(R11*1), R10
+	LEAQ   (R10)(R11*1), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+registers:
+	CMPQ      SI, BX
+	JGE       tail
+	VMOVDQU64 (AX)(SI*1), Z4
+	VMOVDQU64 (DI)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z0, Z0
+	VMOVDQU64 (R8)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z1, Z1
+	VMOVDQU64 (R9)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z2, Z2
+	VMOVDQU64 (R10)(SI*1), Z5
+	VPXORQ    Z5, Z4, Z5
+	VPOPCNTQ  Z5, Z5
+	VPADDQ    Z5, Z3, Z3
+	ADDQ      $0x00000040, SI
+	JMP       registers
+
+tail:
+	TESTQ       R13, R13
+	JZ          sum
+	VMOVDQU64.Z (AX)(SI*1), K1, Z4
+	VMOVDQU64.Z (DI)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z0, Z0
+	VMOVDQU64.Z (R8)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z1, Z1
+	VMOVDQU64.Z (R9)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z2, Z2
+	VMOVDQU64.Z (R10)(SI*1), K1, Z5
+	VPXORQ      Z5, Z4, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z3, Z3
+
+sum:
+	VPUNPCKLQDQ   Z1, Z0, Z4
+	VPUNPCKHQDQ   Z1, Z0, Z5
+	VPADDQ        Z5, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VPADDQ        Y4, Y5, Y5
+	VPUNPCKLQDQ   Z3, Z2, Z4
+	VPUNPCKHQDQ   Z3, Z2, Z6
+	VPADDQ        Z6, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y6
+	VPADDQ        Y4, Y6, Y6
+	VINSERTI128   $0x01, X6, Y5, Y4
+	VPERM2I128    $0x31, Y6, Y5, Y5
+	VPADDQ        Y5, Y4, Y4
+	VPMOVQD       Y4, X4
+	VMOVDQU       X4, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func hammingPOPCNTAt(q *byte, at **byte, rows int, n int, out *int32)
+// Requires: POPCNT
+TEXT ·hammingPOPCNTAt(SB), NOSPLIT, $0-40
+	MOVQ q+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ out+32(FP), BX
+	MOVQ at+8(FP), DI
+
+row:
+	MOVQ (DI), SI
+	ADDQ $0x00000008, DI
+	XORQ R8, R8
+	XORQ R9, R9
+
+words:
+	MOVQ    (SI)(R8*1), R10
+	XORQ    (AX)(R8*1), R10
+	POPCNTQ R10, R10
+	ADDQ    R10, R9
+	ADDQ    $0x00000008, R8
+	CMPQ    R8, CX
+	JL      words
+	MOVL    R9, (BX)
+	ADDQ    $0x00000004, BX
+	DECQ    DX
+	JNZ     row
+	RET
+
+// func hammingPOPCNTRows(q *byte, base *byte, stride int, rows int, n int, out *int32)
+// Requires: POPCNT
+TEXT ·hammingPOPCNTRows(SB), NOSPLIT, $0-48
+	MOVQ q+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ rows+24(FP), DX
+	MOVQ out+40(FP), BX
+	MOVQ stride+16(FP), DI
+	MOVQ base+8(FP), R8
+
+row:
+	MOVQ R8, SI
+	ADDQ DI, R8
+	XORQ R9, R9
+	XORQ R10, R10
+
+words:
+	MOVQ    (SI)(R9*1), R11
+	XORQ    (AX)(R9*1), R11
+	POPCNTQ R11, R11
+	ADDQ    R11, R10
+	ADDQ    $0x00000008, R9
+	CMPQ    R9, CX
+	JL      words
+	MOVL    R10, (BX)
+	ADDQ    $0x00000004, BX
+	DECQ    DX
+	JNZ     row
+	RET
+
+// func planesAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VPOPCNTDQ, BMI2, MMX+
+TEXT ·planesAVX512At(SB), NOSPLIT, $8-40
+	MOVQ  q+0(FP), AX
+	MOVQ  out+32(FP), CX
+	MOVQ  groups+16(FP), DX
+	MOVQ  n+24(FP), BX
+	MOVQ  at+8(FP), R11
+	MOVQ  BX, R12
+	ANDQ  $0x0000003f, R12
+	SUBQ  R12, BX
+	SHRQ  $0x03, R12
+	MOVL  $0x00000001, SI
+	SHLXL R12, SI, SI
+	DECL  SI
+	KMOVW SI, K1
+	LEAQ  (BX)(R12*8), SI
+	LEAQ  (AX)(SI*1), R13
+	LEAQ  (R13)(SI*1), R14
+	LEAQ  (R14)(SI*1), R15
+	LEAQ  (R15)(SI*1), SI
+
+group:
+	XORQ       SI, SI
+	MOVQ       (R11), DI
+	MOVQ       8(R11), R8
+	MOVQ       16(R11), R9
+	MOVQ       24(R11), R10
+	ADDQ       $0x00000020, R11
+	CMPQ       DX, $0x00000001
+	JLE        work
+	MOVQ       (R11), BP
+	PREFETCHT0 (BP)
+	PREFETCHT0 (BP)(BX*1)
+	MOVQ       8(R11), BP
+	PREFETCHT0 (BP)
+	PREFETCHT0 (BP)(BX*1)
+	MOVQ       16(R11), BP
+	PREFETCHT0 (BP)
+	PREFETCHT0 (BP)(BX*1)
+	MOVQ       24(R11), BP
+	PREFETCHT0 (BP)
+	PREFETCHT0 (BP)(BX*1)
+
+work:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+registers:
+	CMPQ      SI, BX
+	JGE       tail
+	VMOVDQU64 (AX)(SI*1), Z4
+	VMOVDQU64 (R13)(SI*1), Z5
+	VMOVDQU64 (R14)(SI*1), Z6
+	VMOVDQU64 (R15)(SI*1), Z7
+	VMOVDQU64 (DI)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z9
+	VPOPCNTQ  Z9, Z9
+	VPANDQ    Z8, Z5, Z10
+	VPOPCNTQ  Z10, Z10
+	VPSLLQ    $0x01, Z10, Z10
+	VPANDQ    Z8, Z6, Z11
+	VPOPCNTQ  Z11, Z11
+	VPSLLQ    $0x02, Z11, Z11
+	VPANDQ    Z8, Z7, Z8
+	VPOPCNTQ  Z8, Z8
+	VPSLLQ    $0x03, Z8, Z8
+	VPADDQ    Z10, Z9, Z9
+	VPSUBQ    Z8, Z11, Z11
+	VPADDQ    Z11, Z9, Z9
+	VPADDQ    Z9, Z0, Z0
+	VMOVDQU64 (R8)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z9
+	VPOPCNTQ  Z9, Z9
+	VPANDQ    Z8, Z5, Z10
+	VPOPCNTQ  Z10, Z10
+	VPSLLQ    $0x01, Z10, Z10
+	VPANDQ    Z8, Z6, Z11
+	VPOPCNTQ  Z11, Z11
+	VPSLLQ    $0x02, Z11, Z11
+	VPANDQ    Z8, Z7, Z8
+	VPOPCNTQ  Z8, Z8
+	VPSLLQ    $0x03, Z8, Z8
+	VPADDQ    Z10, Z9, Z9
+	VPSUBQ    Z8, Z11, Z11
+	VPADDQ    Z11, Z9, Z9
+	VPADDQ    Z9, Z1, Z1
+	VMOVDQU64 (R9)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z9
+	VPOPCNTQ  Z9, Z9
+	VPANDQ    Z8, Z5, Z10
+	VPOPCNTQ  Z10, Z10
+	VPSLLQ    $0x01, Z10, Z10
+	VPANDQ    Z8, Z6, Z11
+	VPOPCNTQ  Z11, Z11
+	VPSLLQ    $0x02, Z11, Z11
+	VPANDQ    Z8, Z7, Z8
+	VPOPCNTQ  Z8, Z8
+	VPSLLQ    $0x03, Z8, Z8
+	VPADDQ    Z10, Z9, Z9
+	VPSUBQ    Z8, Z11, Z11
+	VPADDQ    Z11, Z9, Z9
+	VPADDQ    Z9, Z2, Z2
+	VMOVDQU64 (R10)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z4
+	VPOPCNTQ  Z4, Z4
+	VPANDQ    Z8, Z5, Z5
+	VPOPCNTQ  Z5, Z5
+	VPSLLQ    $0x01, Z5, Z5
+	VPANDQ    Z8, Z6, Z6
+	VPOPCNTQ  Z6, Z6
+	VPSLLQ    $0x02, Z6, Z6
+	VPANDQ    Z8, Z7, Z7
+	VPOPCNTQ  Z7, Z7
+	VPSLLQ    $0x03, Z7, Z7
+	VPADDQ    Z5, Z4, Z4
+	VPSUBQ    Z7, Z6, Z6
+	VPADDQ    Z6, Z4, Z4
+	VPADDQ    Z4, Z3, Z3
+	ADDQ      $0x00000040, SI
+	JMP       registers
+
+tail:
+	TESTQ       R12, R12
+	JZ          sum
+	VMOVDQU64.Z (AX)(SI*1), K1, Z4
+	VMOVDQU64.Z (R13)(SI*1), K1, Z5
+	VMOVDQU64.Z (R14)(SI*1), K1, Z6
+	VMOVDQU64.Z (R15)(SI*1), K1, Z7
+	VMOVDQU64.Z (DI)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z9
+	VPOPCNTQ    Z9, Z9
+	VPANDQ      Z8, Z5, Z10
+	VPOPCNTQ    Z10, Z10
+	VPSLLQ      $0x01, Z10, Z10
+	VPANDQ      Z8, Z6, Z11
+	VPOPCNTQ    Z11, Z11
+	VPSLLQ      $0x02, Z11, Z11
+	VPANDQ      Z8, Z7, Z8
+	VPOPCNTQ    Z8, Z8
+	VPSLLQ      $0x03, Z8, Z8
+	VPADDQ      Z10, Z9, Z9
+	VPSUBQ      Z8, Z11, Z11
+	VPADDQ      Z11, Z9, Z9
+	VPADDQ      Z9, Z0, Z0
+	VMOVDQU64.Z (R8)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z9
+	VPOPCNTQ    Z9, Z9
+	VPANDQ      Z8, Z5, Z10
+	VPOPCNTQ    Z10, Z10
+	VPSLLQ      $0x01, Z10, Z10
+	VPANDQ      Z8, Z6, Z11
+	VPOPCNTQ    Z11, Z11
+	VPSLLQ      $0x02, Z11, Z11
+	VPANDQ      Z8, Z7, Z8
+	VPOPCNTQ    Z8, Z8
+	VPSLLQ      $0x03, Z8, Z8
+	VPADDQ      Z10, Z9, Z9
+	VPSUBQ      Z8, Z11, Z11
+	VPADDQ      Z11, Z9, Z9
+	VPADDQ      Z9, Z1, Z1
+	VMOVDQU64.Z (R9)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z9
+	VPOPCNTQ    Z9, Z9
+	VPANDQ      Z8, Z5, Z10
+	VPOPCNTQ    Z10, Z10
+	VPSLLQ      $0x01, Z10, Z10
+	VPANDQ      Z8, Z6, Z11
+	VPOPCNTQ    Z11, Z11
+	VPSLLQ      $0x02, Z11, Z11
+	VPANDQ      Z8, Z7, Z8
+	VPOPCNTQ    Z8, Z8
+	VPSLLQ      $0x03, Z8, Z8
+	VPADDQ      Z10, Z9, Z9
+	VPSUBQ      Z8, Z11, Z11
+	VPADDQ      Z11, Z9, Z9
+	VPADDQ      Z9, Z2, Z2
+	VMOVDQU64.Z (R10)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z4
+	VPOPCNTQ    Z4, Z4
+	VPANDQ      Z8, Z5, Z5
+	VPOPCNTQ    Z5, Z5
+	VPSLLQ      $0x01, Z5, Z5
+	VPANDQ      Z8, Z6, Z6
+	VPOPCNTQ    Z6, Z6
+	VPSLLQ      $0x02, Z6, Z6
+	VPANDQ      Z8, Z7, Z7
+	VPOPCNTQ    Z7, Z7
+	VPSLLQ      $0x03, Z7, Z7
+	VPADDQ      Z5, Z4, Z4
+	VPSUBQ      Z7, Z6, Z6
+	VPADDQ      Z6, Z4, Z4
+	VPADDQ      Z4, Z3, Z3
+
+sum:
+	VPUNPCKLQDQ   Z1, Z0, Z4
+	VPUNPCKHQDQ   Z1, Z0, Z5
+	VPADDQ        Z5, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VPADDQ        Y4, Y5, Y5
+	VPUNPCKLQDQ   Z3, Z2, Z4
+	VPUNPCKHQDQ   Z3, Z2, Z6
+	VPADDQ        Z6, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y6
+	VPADDQ        Y4, Y6, Y6
+	VINSERTI128   $0x01, X6, Y5, Y4
+	VPERM2I128    $0x31, Y6, Y5, Y5
+	VPADDQ        Y5, Y4, Y4
+	VPMOVQD       Y4, X4
+	VMOVDQU       X4, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func planesAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VPOPCNTDQ, BMI2
+TEXT ·planesAVX512Rows(SB), NOSPLIT, $8-48
+	MOVQ  q+0(FP), AX
+	MOVQ  out+40(FP), CX
+	MOVQ  groups+24(FP), DX
+	MOVQ  n+32(FP), BX
+	MOVQ  stride+16(FP), R11
+	MOVQ  base+8(FP), R12
+	MOVQ  BX, R13
+	ANDQ  $0x0000003f, R13
+	SUBQ  R13, BX
+	SHRQ  $0x03, R13
+	MOVL  $0x00000001, SI
+	SHLXL R13, SI, SI
+	DECL  SI
+	KMOVW SI, K1
+	LEAQ  (BX)(R13*8), SI
+	LEAQ  (AX)(SI*1), R14
+	LEAQ  (R14)(SI*1), R15
+	LEAQ  (R15)(SI*1), BP
+	LEAQ  (BP)(SI*1), SI
+
+group:
+	XORQ   SI, SI
+	MOVQ   R12, DI
+	LEAQ   (DI)(R11*1), R8
+	LEAQ   (R8)(R11*1), R9
+	LEAQ   (R9)(R11*1), R10
+	LEAQ   (R10)(R11*1), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+registers:
+	CMPQ      SI, BX
+	JGE       tail
+	VMOVDQU64 (AX)(SI*1), Z4
+	VMOVDQU64 (R14)(SI*1), Z5
+	VMOVDQU64 (R15)(SI*1), Z6
+	VMOVDQU64 (BP)(SI*1), Z7
+	VMOVDQU64 (DI)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z9
+	VPOPCNTQ  Z9, Z9
+	VPANDQ    Z8, Z5, Z10
+	VPOPCNTQ  Z10, Z10
+	VPSLLQ    $0x01, Z10, Z10
+	VPANDQ    Z8, Z6, Z11
+	VPOPCNTQ  Z11, Z11
+	VPSLLQ    $0x02, Z11, Z11
+	VPANDQ    Z8, Z7, Z8
+	VPOPCNTQ  Z8, Z8
+	VPSLLQ    $0x03, Z8, Z8
+	VPADDQ    Z10, Z9, Z9
+	VPSUBQ    Z8, Z11, Z11
+	VPADDQ    Z11, Z9, Z9
+	VPADDQ    Z9, Z0, Z0
+	VMOVDQU64 (R8)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z9
+	VPOPCNTQ  Z9, Z9
+	VPANDQ    Z8, Z5, Z10
+	VPOPCNTQ  Z10, Z10
+	VPSLLQ    $0x01, Z10, Z10
+	VPANDQ    Z8, Z6, Z11
+	VPOPCNTQ  Z11, Z11
+	VPSLLQ    $0x02, Z11, Z11
+	VPANDQ    Z8, Z7, Z8
+	VPOPCNTQ  Z8, Z8
+	VPSLLQ    $0x03, Z8, Z8
+	VPADDQ    Z10, Z9, Z9
+	VPSUBQ    Z8, Z11, Z11
+	VPADDQ    Z11, Z9, Z9
+	VPADDQ    Z9, Z1, Z1
+	VMOVDQU64 (R9)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z9
+	VPOPCNTQ  Z9, Z9
+	VPANDQ    Z8, Z5, Z10
+	VPOPCNTQ  Z10, Z10
+	VPSLLQ    $0x01, Z10, Z10
+	VPANDQ    Z8, Z6, Z11
+	VPOPCNTQ  Z11, Z11
+	VPSLLQ    $0x02, Z11, Z11
+	VPANDQ    Z8, Z7, Z8
+	VPOPCNTQ  Z8, Z8
+	VPSLLQ    $0x03, Z8, Z8
+	VPADDQ    Z10, Z9, Z9
+	VPSUBQ    Z8, Z11, Z11
+	VPADDQ    Z11, Z9, Z9
+	VPADDQ    Z9, Z2, Z2
+	VMOVDQU64 (R10)(SI*1), Z8
+	VPANDQ    Z8, Z4, Z4
+	VPOPCNTQ  Z4, Z4
+	VPANDQ    Z8, Z5, Z5
+	VPOPCNTQ  Z5, Z5
+	VPSLLQ    $0x01, Z5, Z5
+	VPANDQ    Z8, Z6, Z6
+	VPOPCNTQ  Z6, Z6
+	VPSLLQ    $0x02, Z6, Z6
+	VPANDQ    Z8, Z7, Z7
+	VPOPCNTQ  Z7, Z7
+	VPSLLQ    $0x03, Z7, Z7
+	VPADDQ    Z5, Z4, Z4
+	VPSUBQ    Z7, Z6, Z6
+	VPADDQ    Z6, Z4, Z4
+	VPADDQ    Z4, Z3, Z3
+	ADDQ      $0x00000040, SI
+	JMP       registers
+
+tail:
+	TESTQ       R13, R13
+	JZ          sum
+	VMOVDQU64.Z (AX)(SI*1), K1, Z4
+	VMOVDQU64.Z (R14)(SI*1), K1, Z5
+	VMOVDQU64.Z (R15)(SI*1), K1, Z6
+	VMOVDQU64.Z (BP)(SI*1), K1, Z7
+	VMOVDQU64.Z (DI)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z9
+	VPOPCNTQ    Z9, Z9
+	VPANDQ      Z8, Z5, Z10
+	VPOPCNTQ    Z10, Z10
+	VPSLLQ      $0x01, Z10, Z10
+	VPANDQ      Z8, Z6, Z11
+	VPOPCNTQ    Z11, Z11
+	VPSLLQ      $0x02, Z11, Z11
+	VPANDQ      Z8, Z7, Z8
+	VPOPCNTQ    Z8, Z8
+	VPSLLQ      $0x03, Z8, Z8
+	VPADDQ      Z10, Z9, Z9
+	VPSUBQ      Z8, Z11, Z11
+	VPADDQ      Z11, Z9, Z9
+	VPADDQ      Z9, Z0, Z0
+	VMOVDQU64.Z (R8)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z9
+	VPOPCNTQ    Z9, Z9
+	VPANDQ      Z8, Z5, Z10
+	VPOPCNTQ    Z10, Z10
+	VPSLLQ      $0x01, Z10, Z10
+	VPANDQ      Z8, Z6, Z11
+	VPOPCNTQ    Z11, Z11
+	VPSLLQ      $0x02, Z11, Z11
+	VPANDQ      Z8, Z7, Z8
+	VPOPCNTQ    Z8, Z8
+	VPSLLQ      $0x03, Z8, Z8
+	VPADDQ      Z10, Z9, Z9
+	VPSUBQ      Z8, Z11, Z11
+	VPADDQ      Z11, Z9, Z9
+	VPADDQ      Z9, Z1, Z1
+	VMOVDQU64.Z (R9)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z9
+	VPOPCNTQ    Z9, Z9
+	VPANDQ      Z8, Z5, Z10
+	VPOPCNTQ    Z10, Z10
+	VPSLLQ      $0x01, Z10, Z10
+	VPANDQ      Z8, Z6, Z11
+	VPOPCNTQ    Z11, Z11
+	VPSLLQ      $0x02, Z11, Z11
+	VPANDQ      Z8, Z7, Z8
+	VPOPCNTQ    Z8, Z8
+	VPSLLQ      $0x03, Z8, Z8
+	VPADDQ      Z10, Z9, Z9
+	VPSUBQ      Z8, Z11, Z11
+	VPADDQ      Z11, Z9, Z9
+	VPADDQ      Z9, Z2, Z2
+	VMOVDQU64.Z (R10)(SI*1), K1, Z8
+	VPANDQ      Z8, Z4, Z4
+	VPOPCNTQ    Z4, Z4
+	VPANDQ      Z8, Z5, Z5
+	VPOPCNTQ    Z5, Z5
+	VPSLLQ      $0x01, Z5, Z5
+	VPANDQ      Z8, Z6, Z6
+	VPOPCNTQ    Z6, Z6
+	VPSLLQ      $0x02, Z6, Z6
+	VPANDQ      Z8, Z7, Z7
+	VPOPCNTQ    Z7, Z7
+	VPSLLQ      $0x03, Z7, Z7
+	VPADDQ      Z5, Z4, Z4
+	VPSUBQ      Z7, Z6, Z6
+	VPADDQ      Z6, Z4, Z4
+	VPADDQ      Z4, Z3, Z3
+
+sum:
+	VPUNPCKLQDQ   Z1, Z0, Z4
+	VPUNPCKHQDQ   Z1, Z0, Z5
+	VPADDQ        Z5, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VPADDQ        Y4, Y5, Y5
+	VPUNPCKLQDQ   Z3, Z2, Z4
+	VPUNPCKHQDQ   Z3, Z2, Z6
+	VPADDQ        Z6, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y6
+	VPADDQ        Y4, Y6, Y6
+	VINSERTI128   $0x01, X6, Y5, Y4
+	VPERM2I128    $0x31, Y6, Y5, Y5
+	VPADDQ        Y5, Y4, Y4
+	VPMOVQD       Y4, X4
+	VMOVDQU       X4, (CX)
+	ADDQ          $0x00000010, CX
+	DECQ          DX
+	JNZ           group
+	VZEROUPPER
+	RET
+
+// func planesPOPCNTAt(q *byte, at **byte, rows int, n int, out *int32)
+// Requires: POPCNT
+TEXT ·planesPOPCNTAt(SB), NOSPLIT, $0-40
+	MOVQ q+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ out+32(FP), BX
+	MOVQ at+8(FP), DI
+	LEAQ (AX)(CX*1), R8
+	LEAQ (R8)(CX*1), R9
+	LEAQ (R9)(CX*1), R10
+
+row:
+	MOVQ (DI), SI
+	ADDQ $0x00000008, DI
+	XORQ R11, R11
+	XORQ R12, R12
+
+words:
+	MOVQ    (SI)(R11*1), R13
+	MOVQ    (AX)(R11*1), R14
+	ANDQ    R13, R14
+	POPCNTQ R14, R14
+	LEAQ    (R12)(R14*1), R12
+	MOVQ    (R8)(R11*1), R14
+	ANDQ    R13, R14
+	POPCNTQ R14, R14
+	LEAQ    (R12)(R14*2), R12
+	MOVQ    (R9)(R11*1), R14
+	ANDQ    R13, R14
+	POPCNTQ R14, R14
+	LEAQ    (R12)(R14*4), R12
+	MOVQ    (R10)(R11*1), R14
+	ANDQ    R13, R14
+	POPCNTQ R14, R14
+	SHLQ    $0x03, R14
+	SUBQ    R14, R12
+	ADDQ    $0x00000008, R11
+	CMPQ    R11, CX
+	JL      words
+	MOVL    R12, (BX)
+	ADDQ    $0x00000004, BX
+	DECQ    DX
+	JNZ     row
+	RET
+
+// func planesPOPCNTRows(q *byte, base *byte, stride int, rows int, n int, out *int32)
+// Requires: POPCNT
+TEXT ·planesPOPCNTRows(SB), NOSPLIT, $0-48
+	MOVQ q+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ rows+24(FP), DX
+	MOVQ out+40(FP), BX
+	MOVQ stride+16(FP), DI
+	MOVQ base+8(FP), R8
+	LEAQ (AX)(CX*1), R9
+	LEAQ (R9)(CX*1), R10
+	LEAQ (R10)(CX*1), R11
+
+row:
+	MOVQ R8, SI
+	ADDQ DI, R8
+	XORQ R12, R12
+	XORQ R13, R13
+
+words:
+	MOVQ    (SI)(R12*1), R14
+	MOVQ    (AX)(R12*1), R15
+	ANDQ    R14, R15
+	POPCNTQ R15, R15
+	LEAQ    (R13)(R15*1), R13
+	MOVQ    (R9)(R12*1), R15
+	ANDQ    R14, R15
+	POPCNTQ R15, R15
+	LEAQ    (R13)(R15*2), R13
+	MOVQ    (R10)(R12*1), R15
+	ANDQ    R14, R15
+	POPCNTQ R15, R15
+	LEAQ    (R13)(R15*4), R13
+	MOVQ    (R11)(R12*1), R15
+	ANDQ    R14, R15
+	POPCNTQ R15, R15
+	SHLQ    $0x03, R15
+	SUBQ    R15, R13
+	ADDQ    $0x00000008, R12
+	CMPQ    R12, CX
+	JL      words
+	MOVL    R13, (BX)
+	ADDQ    $0x00000004, BX
+	DECQ    DX
+	JNZ     row
+	RET
+
+// func codeAddresses(chunks *[]byte, count int, shift int, stride int, rows *uint32, n int, at **byte) int
+// Requires: BMI2, MMX+
+TEXT ·codeAddresses(SB), NOSPLIT, $0-64
+	MOVQ  chunks+0(FP), AX
+	MOVQ  count+8(FP), CX
+	MOVQ  shift+16(FP), DX
+	MOVQ  stride+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  at+48(FP), R8
+	MOVL  $0x00000001, R9
+	SHLXQ DX, R9, R9
+	DECQ  R9
+	XORQ  R10, R10
+
+row:
+	CMPQ       R10, DI
+	JGE        end
+	MOVL       (SI)(R10*4), R11
+	SHRXQ      DX, R11, R12
+	CMPQ       R12, CX
+	JAE        end
+	LEAQ       (R12)(R12*2), R12
+	ANDQ       R9, R11
+	IMULQ      BX, R11
+	MOVQ       8(AX)(R12*8), R13
+	SUBQ       BX, R13
+	CMPQ       R11, R13
+	JG         end
+	ADDQ       (AX)(R12*8), R11
+	PREFETCHT0 (R11)
+	MOVQ       R11, (R8)(R10*8)
+	INCQ       R10
+	JMP        row
+
+end:
+	MOVQ R10, ret+56(FP)
+	RET
+
+// func encodeU7AVX2(v *float32, mean *float32, factor float32, inverse float32, dst *byte, n int) int32
+// Requires: AVX, AVX2, SSE
+TEXT ·encodeU7AVX2(SB), NOSPLIT, $0-44
+	MOVQ         v+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVSS        factor+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         dst+24(FP), BX
+	MOVSS        inverse+20(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVL         $0x427c0000, SI
+	VMOVD        SI, X2
+	VBROADCASTSS X2, Y2
+	MOVL         $0xc27c0000, SI
+	VMOVD        SI, X3
+	VBROADCASTSS X3, Y3
+	MOVL         $0x00000040, SI
+	VMOVD        SI, X4
+	VBROADCASTSS X4, Y4
+	VXORPS       Y5, Y5, Y5
+
+loop:
+	CMPQ         DX, $0x00000010
+	JL           end
+	VMULPS       (AX), Y0, Y6
+	VSUBPS       (CX), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMAXPS       Y3, Y6, Y6
+	VMINPS       Y2, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMULPS       32(AX), Y0, Y7
+	VSUBPS       32(CX), Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMAXPS       Y3, Y7, Y7
+	VMINPS       Y2, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPADDD       Y4, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPACKSSDW    Y7, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X7
+	VPACKUSWB    X7, X6, X7
+	VMOVDQU      X7, (BX)
+	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000010, DX
+	JMP          loop
+
+end:
+	VEXTRACTI128 $0x01, Y5, X0
+	VPADDD       X5, X0, X0
+	VPHADDD      X0, X0, X0
+	VPHADDD      X0, X0, X0
+	VZEROUPPER
+	VMOVD        X0, AX
+	MOVL         AX, ret+40(FP)
+	RET
+
+// func encodeSignsAVX2(v *float32, mean *float32, factor float32, dst *byte, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·encodeSignsAVX2(SB), NOSPLIT, $0-40
+	MOVQ         v+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVSS        factor+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         dst+24(FP), BX
+
+loop:
+	CMPQ      DX, $0x00000010
+	JL        end
+	VMULPS    (AX), Y0, Y1
+	VCMPPS    $0x1e, (CX), Y1, Y1
+	VMOVMSKPS Y1, SI
+	MOVB      SI, (BX)
+	VMULPS    32(AX), Y0, Y1
+	VCMPPS    $0x1e, 32(CX), Y1, Y1
+	VMOVMSKPS Y1, SI
+	MOVB      SI, 1(BX)
+	ADDQ      $0x00000002, BX
+	ADDQ      $0x00000040, AX
+	ADDQ      $0x00000040, CX
+	SUBQ      $0x00000010, DX
+	JMP       loop
+
+end:
+	VZEROUPPER
+	RET
+
+// func centredMomentsAVX2(v *float32, mean *float32, factor float32, n int) (abs float32, squares float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·centredMomentsAVX2(SB), NOSPLIT, $0-40
+	MOVQ         v+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVSS        factor+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVL         $0x7fffffff, BX
+	VMOVD        BX, X1
+	VBROADCASTSS X1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+
+loop:
+	CMPQ        DX, $0x00000010
+	JL          end
+	VMULPS      (AX), Y0, Y6
+	VSUBPS      (CX), Y6, Y6
+	VFMADD231PS Y6, Y6, Y4
+	VPAND       Y1, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMULPS      32(AX), Y0, Y6
+	VSUBPS      32(CX), Y6, Y6
+	VFMADD231PS Y6, Y6, Y5
+	VPAND       Y1, Y6, Y6
+	VADDPS      Y6, Y3, Y3
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, DX
+	JMP         loop
+
+end:
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X2, X0, X0
+	VHADDPS      X0, X0, X0
+	VHADDPS      X0, X0, X0
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X4, X1, X1
+	VHADDPS      X1, X1, X1
+	VHADDPS      X1, X1, X1
+	VZEROUPPER
+	MOVSS        X0, abs+32(FP)
+	MOVSS        X1, squares+36(FP)
+	RET
+
+// func encodeU7AVX512(v *float32, mean *float32, factor float32, inverse float32, dst *byte, n int) int32
+// Requires: AVX, AVX2, AVX512F, SSE
+TEXT ·encodeU7AVX512(SB), NOSPLIT, $0-44
+	MOVQ         v+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVSS        factor+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         dst+24(FP), BX
+	MOVSS        inverse+20(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x427c0000, SI
+	VMOVD        SI, X3
+	VBROADCASTSS X3, Z3
+	MOVL         $0xc27c0000, SI
+	VMOVD        SI, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0x00000040, SI
+	VMOVD        SI, X5
+	VBROADCASTSS X5, Z5
+	VPXORD       Z1, Z1, Z1
+
+loop:
+	CMPQ      DX, $0x00000010
+	JL        end
+	VMULPS    (AX), Z0, Z6
+	VSUBPS    (CX), Z6, Z6
+	VMULPS    Z2, Z6, Z6
+	VMAXPS    Z4, Z6, Z6
+	VMINPS    Z3, Z6, Z6
+	VCVTPS2DQ Z6, Z6
+	VPADDD    Z5, Z6, Z6
+	VPADDD    Z6, Z1, Z1
+	VPMOVDB   Z6, (BX)
+	ADDQ      $0x00000010, BX
+	ADDQ      $0x00000040, AX
+	ADDQ      $0x00000040, CX
+	SUBQ      $0x00000010, DX
+	JMP       loop
+
+end:
+	VEXTRACTI64X4 $0x01, Z1, Y0
+	VPADDD        Y1, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X1
+	VPADDD        X0, X1, X0
+	VPHADDD       X0, X0, X0
+	VPHADDD       X0, X0, X0
+	VZEROUPPER
+	VMOVD         X0, AX
+	MOVL          AX, ret+40(FP)
+	RET
+
+// func encodeSignsAVX512(v *float32, mean *float32, factor float32, dst *byte, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·encodeSignsAVX512(SB), NOSPLIT, $0-40
+	MOVQ         v+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVSS        factor+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         dst+24(FP), BX
+
+loop:
+	CMPQ    DX, $0x00000010
+	JL      end
+	VMULPS  (AX), Z0, Z1
+	VMOVUPS (CX), Z2
+	VCMPPS  $0x1e, Z2, Z1, K1
+	KMOVW   K1, SI
+	MOVW    SI, (BX)
+	ADDQ    $0x00000002, BX
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000010, DX
+	JMP     loop
+
+end:
+	VZEROUPPER
+	RET
+
+// func centredMomentsAVX512(v *float32, mean *float32, factor float32, n int) (abs float32, squares float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·centredMomentsAVX512(SB), NOSPLIT, $0-40
+	MOVQ         v+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVSS        factor+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x7fffffff, BX
+	VMOVD        BX, X3
+	VBROADCASTSS X3, Z3
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+
+loop:
+	CMPQ        DX, $0x00000010
+	JL          end
+	VMULPS      (AX), Z0, Z4
+	VSUBPS      (CX), Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	VPANDD      Z3, Z4, Z4
+	VADDPS      Z4, Z1, Z1
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, DX
+	JMP         loop
+
+end:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VHADDPS       X1, X1, X1
+	VHADDPS       X1, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X0, X2, X2
+	VHADDPS       X2, X2, X2
+	VHADDPS       X2, X2, X2
+	VZEROUPPER
+	MOVSS         X1, abs+32(FP)
+	MOVSS         X2, squares+36(FP)
+	RET

@@ -43,3 +43,141 @@ func squaredEuclideanAVX512(a *float32, b *float32, n int) float32
 //
 //go:noescape
 func squaredEuclideanGroupsAVX512(q *float32, rows **float32, groups int, n int, out *float32)
+
+// u7DotAVX2 works on two 7-bit codes of n bytes, a multiple of 64.
+//
+//go:noescape
+func u7DotAVX2(a *byte, b *byte, n int) int32
+
+// u7DotAVX2At compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7DotAVX2At(q *byte, at **byte, groups int, n int, out *int32)
+
+// u7DotAVX2Rows compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7DotAVX2Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+
+// u7SquaredEuclideanAVX2 works on two 7-bit codes of n bytes, a multiple of 64.
+//
+//go:noescape
+func u7SquaredEuclideanAVX2(a *byte, b *byte, n int) int32
+
+// u7SquaredEuclideanAVX2At compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7SquaredEuclideanAVX2At(q *byte, at **byte, groups int, n int, out *int32)
+
+// u7SquaredEuclideanAVX2Rows compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7SquaredEuclideanAVX2Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+
+// u7DotAVX512 works on two 7-bit codes of n bytes, a multiple of 64.
+//
+//go:noescape
+func u7DotAVX512(a *byte, b *byte, n int) int32
+
+// u7DotAVX512At compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7DotAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+
+// u7DotAVX512Rows compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7DotAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+
+// u7SquaredEuclideanAVX512 works on two 7-bit codes of n bytes, a multiple of 64.
+//
+//go:noescape
+func u7SquaredEuclideanAVX512(a *byte, b *byte, n int) int32
+
+// u7SquaredEuclideanAVX512At compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7SquaredEuclideanAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+
+// u7SquaredEuclideanAVX512Rows compares q with 4 7-bit codes for each of groups > 0; each has n bytes, a multiple of 64.
+//
+//go:noescape
+func u7SquaredEuclideanAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+
+// hammingAVX512At counts the bits in which q and each row differ, for 4 rows of each of groups > 0; codes have n bytes, a multiple of 8.
+//
+//go:noescape
+func hammingAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+
+// hammingAVX512Rows counts the bits in which q and each row differ, for 4 rows of each of groups > 0; codes have n bytes, a multiple of 8.
+//
+//go:noescape
+func hammingAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+
+// hammingPOPCNTAt counts the bits in which q and each row differ, for each of rows > 0; codes have n bytes, a multiple of 8, at least 8.
+//
+//go:noescape
+func hammingPOPCNTAt(q *byte, at **byte, rows int, n int, out *int32)
+
+// hammingPOPCNTRows counts the bits in which q and each row differ, for each of rows > 0; codes have n bytes, a multiple of 8, at least 8.
+//
+//go:noescape
+func hammingPOPCNTRows(q *byte, base *byte, stride int, rows int, n int, out *int32)
+
+// planesAVX512At sums the 4-bit numbers, in two's complement and as four planes of n bytes in q, at the bits that are set in each row, for 4 rows of each of groups > 0; codes have n bytes, a multiple of 8.
+//
+//go:noescape
+func planesAVX512At(q *byte, at **byte, groups int, n int, out *int32)
+
+// planesAVX512Rows sums the 4-bit numbers, in two's complement and as four planes of n bytes in q, at the bits that are set in each row, for 4 rows of each of groups > 0; codes have n bytes, a multiple of 8.
+//
+//go:noescape
+func planesAVX512Rows(q *byte, base *byte, stride int, groups int, n int, out *int32)
+
+// planesPOPCNTAt sums the 4-bit numbers, in two's complement and as four planes of n bytes in q, at the bits that are set in each row, for each of rows > 0; codes have n bytes, a multiple of 8, at least 8.
+//
+//go:noescape
+func planesPOPCNTAt(q *byte, at **byte, rows int, n int, out *int32)
+
+// planesPOPCNTRows sums the 4-bit numbers, in two's complement and as four planes of n bytes in q, at the bits that are set in each row, for each of rows > 0; codes have n bytes, a multiple of 8, at least 8.
+//
+//go:noescape
+func planesPOPCNTRows(q *byte, base *byte, stride int, rows int, n int, out *int32)
+
+// codeAddresses sets at[i] to the address of row rows[i], i < n, in chunks of 1<<shift rows.
+// It stops at the first row that no chunk holds, and returns how many it found. It needs BMI2.
+//
+//go:noescape
+func codeAddresses(chunks *[]byte, count int, shift int, stride int, rows *uint32, n int, at **byte) int
+
+// encodeU7AVX2 writes the 7-bit codes of n components, n a multiple of 16, and returns their sum.
+// It rounds as MXCSR says: to nearest, ties to even.
+//
+//go:noescape
+func encodeU7AVX2(v *float32, mean *float32, factor float32, inverse float32, dst *byte, n int) int32
+
+// encodeSignsAVX2 writes a bit for each of n components, n a multiple of 16, set where factor·v exceeds the mean.
+//
+//go:noescape
+func encodeSignsAVX2(v *float32, mean *float32, factor float32, dst *byte, n int)
+
+// centredMomentsAVX2 sums |factor·v − mean| and its square over n components, n a multiple of 16.
+//
+//go:noescape
+func centredMomentsAVX2(v *float32, mean *float32, factor float32, n int) (abs float32, squares float32)
+
+// encodeU7AVX512 writes the 7-bit codes of n components, n a multiple of 16, and returns their sum.
+// It rounds as MXCSR says: to nearest, ties to even.
+//
+//go:noescape
+func encodeU7AVX512(v *float32, mean *float32, factor float32, inverse float32, dst *byte, n int) int32
+
+// encodeSignsAVX512 writes a bit for each of n components, n a multiple of 16, set where factor·v exceeds the mean.
+//
+//go:noescape
+func encodeSignsAVX512(v *float32, mean *float32, factor float32, dst *byte, n int)
+
+// centredMomentsAVX512 sums |factor·v − mean| and its square over n components, n a multiple of 16.
+//
+//go:noescape
+func centredMomentsAVX512(v *float32, mean *float32, factor float32, n int) (abs float32, squares float32)

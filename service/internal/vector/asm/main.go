@@ -158,6 +158,7 @@ func main() {
 			grouped(v, m, table)
 		}
 	}
+	codeKernels()
 	Generate()
 }
 
