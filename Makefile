@@ -97,6 +97,24 @@ prove: ## measure, and write dated results into docs/measurements
 bench-journal: ## measure the journal side by side with Pebble, bbolt and badger; writes docs/measurements
 	go -C service/prove/peers run . -out $(CURDIR)/docs/measurements
 
+# The vector engine's peers: a C++ library from Debian, and two Python packages
+# in a venv of their own. One that cannot be had is left out; the page says so.
+PEERS := $(CACHE)/peers
+
+.PHONY: bench-peers
+bench-peers: ## measure the vector engine side by side with hnswlib, usearch and faiss (1 h); QUICK=1: ten minutes, no page
+	@.ci/need g++ g++ --version || true
+	@.ci/need libhnswlib-dev g++ -fsyntax-only -include hnswlib/hnswlib.h -x c++ /dev/null || true
+	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) -s $(PEERS)/.stamp || true; fi
+	@go build -C service/prove/vectors -o $(BIN)/bench-peers .
+	@cd service/prove/vectors && $(BIN)/bench-peers -data $(abspath ../shared/data) -python $(PEERS)/bin/python \
+	  $(if $(QUICK),-quick -within 9m30s,-out $(CURDIR)/docs/measurements) $(BENCHFLAGS)
+
+$(PEERS)/.stamp: service/prove/vectors/python/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: -r $<
+	@touch $@
+
 FUZZTIME ?= 20s
 
 .PHONY: fuzz-short
@@ -188,6 +206,7 @@ lint: $(GOLANGCI) ## gofmt, vet and golangci-lint
 	$(GOLANGCI) run ./...
 	cd conformance && $(GOLANGCI) run ./...
 	cd service/prove/peers && $(GOLANGCI) run ./...
+	cd service/prove/vectors && $(GOLANGCI) run ./...
 
 .PHONY: docs-check
 docs-check: ## fail on links in the docs that lead nowhere
