@@ -141,7 +141,7 @@ func (e *Engine) start() {
 		go e.runIndexer()
 	}
 	for _, sl := range e.registry.all() {
-		if sl.space.WantsIndexing() {
+		if sl.space.WantsIndexWorker() {
 			e.wantIndex(sl)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/memory"
@@ -12,9 +13,13 @@ import (
 	"github.com/engram-stream/engram/service/internal/telemetry"
 )
 
-// indexPiece is how many rows an index worker moves before it looks at the
-// other spaces again.
-const indexPiece = 256
+const (
+	// indexPiece is how many rows an index worker moves before it tells those
+	// who wait for them. The more at once, the less each takes.
+	indexPiece = 8192
+	// indexSlice is how long it stays with a space while others want it.
+	indexSlice = 50 * time.Millisecond
+)
 
 // indexWaiters are acks that wait for the graph, in generation order. The
 // holder of the space adds, an index worker takes.
@@ -120,6 +125,7 @@ type indexer struct {
 	ready   []*slot
 	queued  map[*slot]bool // in ready, or in a worker's hands
 	again   map[*slot]bool // wanted while in a worker's hands
+	waiting atomic.Int32   // len(ready)
 	closed  bool
 	workers sync.WaitGroup
 }
@@ -132,7 +138,7 @@ func newIndexer() *indexer {
 
 // wantIndex lets an index worker look at the space.
 func (e *Engine) wantIndex(sl *slot) {
-	if !sl.space.WantsIndexing() {
+	if !sl.space.WantsIndexWorker() {
 		e.tellIndexed(sl, 0)
 		return
 	}
@@ -147,7 +153,7 @@ func (e *Engine) wantIndex(sl *slot) {
 		return
 	}
 	x.queued[sl] = true
-	x.ready = append(x.ready, sl)
+	x.push(sl)
 	x.wake.Signal()
 }
 
@@ -165,22 +171,37 @@ func (e *Engine) runIndexer() {
 			x.mu.Unlock()
 			return
 		}
-		sl := x.ready[0]
-		x.ready = x.ready[1:]
+		sl := x.pop()
 		delete(x.again, sl)
 		x.mu.Unlock()
 
-		n := sl.space.Index(indexPiece, e.yieldToRecalls)
+		began := time.Now()
+		n := sl.space.Index(indexPiece, func() bool {
+			return e.yieldToRecalls() && (x.waiting.Load() == 0 || time.Since(began) < indexSlice)
+		})
 		e.tellIndexed(sl, n)
 
 		x.mu.Lock()
-		if x.again[sl] || sl.space.WantsIndexing() {
-			x.ready = append(x.ready, sl)
+		if x.again[sl] || sl.space.WantsIndexWorker() {
+			x.push(sl)
 		} else {
 			delete(x.queued, sl)
 		}
 		x.mu.Unlock()
 	}
+}
+
+// push and pop need mu.
+func (x *indexer) push(sl *slot) {
+	x.ready = append(x.ready, sl)
+	x.waiting.Store(int32(len(x.ready)))
+}
+
+func (x *indexer) pop() *slot {
+	sl := x.ready[0]
+	x.ready = x.ready[1:]
+	x.waiting.Store(int32(len(x.ready)))
+	return sl
 }
 
 // yieldToRecalls runs between two rows: a recall that is waiting for a

@@ -129,7 +129,7 @@ func (e *Engine) restore() (journal.Position, error) {
 func (e *Engine) newSlot(s *space.Space) *slot {
 	sl := &slot{space: s}
 	s.Awoken = func() {
-		if s.WantsIndexing() {
+		if s.WantsIndexWorker() {
 			e.wantIndex(sl)
 		}
 	}

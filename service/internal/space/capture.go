@@ -63,7 +63,7 @@ func (s *Space) Capture(through uint64, eraseAll bool) *Capture {
 	if sn.Generation != s.assigned || sn.rows != s.rows {
 		return nil
 	}
-	t.indexing.Lock()
+	t.lockIndexing()
 	sn = s.Current()
 	c := &Capture{space: s, table: t, view: sn.view, now: s.now().UnixNano(), every: eraseAll, locked: true}
 	s.mu.RLock()
@@ -309,7 +309,7 @@ func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error
 		*cols = read
 	}
 	s, t := c.space, c.table
-	t.indexing.Lock()
+	t.lockIndexing()
 	defer t.indexing.Unlock()
 	t.stored.chunks = c.m.Chunks
 	t.stored.graph, t.stored.graphRows, t.stored.graphStale = c.m.Graph, c.m.GraphRows, false

@@ -26,20 +26,36 @@ func (s *Space) IndexedThrough() memory.Generation {
 	return sn.view.gen(uint32(sn.indexed - 1))
 }
 
+// WantsIndexWorker reports whether an index worker has something to do here:
+// rows for the graph, or codes to compare them by.
+func (s *Space) WantsIndexWorker() bool {
+	if s.damage.Load() != nil {
+		return false
+	}
+	sn := s.Current()
+	return sn.aimsAtGraph() && sn.indexed < sn.rows || sn.table != nil && sn.table.wantsCodes(sn)
+}
+
 // Index moves up to limit published rows into the graph and returns how many
 // it moved. yield is called between rows; it may give way to others, and false
-// ends the call early. One index worker at a time.
+// ends the call early. Many rows at once are moved faster, each, than few. One
+// index worker at a time.
 func (s *Space) Index(limit int, yield func() bool) int {
 	sn, err := s.awake(s.Current())
 	if err != nil || sn.graph == nil {
 		return 0
 	}
 	defer runtime.KeepAlive(sn)
-	sn.table.indexing.Lock()
-	defer sn.table.indexing.Unlock()
+	t := sn.table
+	t.indexing.Lock()
+	defer t.indexing.Unlock()
 	sn = s.Current()
 	if sn.graph == nil { // fell asleep meanwhile
 		return 0
+	}
+	goOn := func() bool { return t.wanted.Load() == 0 && yield() }
+	if t.wantsCodes(sn) {
+		t.makeCodes(sn, s.Settings().Metric, goOn)
 	}
 	end := min(sn.indexed+limit, sn.rows)
 	rows := make([]uint32, 0, end-sn.indexed)
@@ -49,7 +65,8 @@ func (s *Space) Index(limit int, yield func() bool) int {
 			rows = append(rows, row)
 		}
 	}
-	done := sn.graph.InsertBatch(rows, yield)
+	t.codeThrough(sn, end)
+	done := sn.graph.InsertBatch(rows, goOn)
 	if done < len(rows) {
 		end = int(rows[done])
 	}

@@ -61,6 +61,7 @@ type scratch struct {
 	graph  hnsw.Scratch
 	scores [scanBlock]float32
 	rows   []uint32
+	code   []byte
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{} }}
@@ -159,12 +160,45 @@ func (r *search) walk(rows int) bool {
 	if r.q.Effort == 0 {
 		ef = max(defaultEffort, 2*r.top.k)
 	}
-	found := r.snap.graph.Search(r.query, ef, func(row uint32) bool { return int(row) < rows && r.admits(row) }, &r.graph)
+	query := r.query
+	coded := r.snap.table.codes.Load()
+	if coded != nil {
+		r.code = coded.query(&query, r.code)
+	}
+	found := r.snap.graph.Search(query, ef, func(row uint32) bool { return int(row) < rows && r.admits(row) }, &r.graph)
 	r.answer.Visited = r.graph.Visits()
+	complete := len(found) >= r.top.k || !r.graph.Exhausted()
+	if coded != nil {
+		found = r.rerank(found[:min(len(found), rerankRows(r.top.k))])
+	}
 	for _, c := range found {
 		r.top.push(hit{c.Row, c.Score, true})
 	}
-	return len(found) >= r.top.k || !r.graph.Exhausted()
+	return complete
+}
+
+// rerankRows is how many of the rows nearest by code are compared by their
+// vectors, to find the k nearest.
+func rerankRows(k int) int { return max(4*k, 40) }
+
+// rerank gives candidates their true scores.
+func (r *search) rerank(found []hnsw.Candidate) []hnsw.Candidate {
+	v := r.snap.view
+	if cap(r.rows) < scanBlock {
+		r.rows = make([]uint32, scanBlock)
+	}
+	for from := 0; from < len(found); from += scanBlock {
+		part := found[from:min(len(found), from+scanBlock)]
+		rows, scores := r.rows[:len(part)], r.scores[:len(part)]
+		for i := range part {
+			rows[i] = part[i].Row
+		}
+		v.vectors.Score(r.metric, r.query, v.invNorms, rows, scores)
+		for i := range part {
+			part[i].Score = scores[i]
+		}
+	}
+	return found
 }
 
 // admits reports whether a row may be returned.

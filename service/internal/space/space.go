@@ -151,7 +151,7 @@ func (s *Space) Stats() Stats {
 		Bytes: s.bytes.Load(), Quarantined: int(s.quarantined.Load()), Awake: snap.table != nil, Sound: s.damage.Load() == nil, Staleness: s.staleness(),
 	}
 	if snap.graph != nil {
-		st.Bytes += int64(snap.graph.Bytes())
+		st.Bytes += int64(snap.graph.Bytes()) + snap.table.codes.Load().bytes()
 	}
 	return st
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/engram-stream/engram/service/internal/filter"
 	"github.com/engram-stream/engram/service/internal/hnsw"
 	"github.com/engram-stream/engram/service/internal/memory"
-	"github.com/engram-stream/engram/service/internal/vector"
 )
 
 // table is the part of a space that can be asleep: its rows, and what finds
@@ -24,6 +23,14 @@ type table struct {
 	graph    atomic.Pointer[hnsw.Graph]
 	index    *filter.Index
 	indexing sync.Mutex
+	// wanted counts those who wait for indexing and are not to wait long.
+	wanted atomic.Int32
+	// codes are nil as long as the graph is compared by the vectors themselves.
+	codes atomic.Pointer[codes]
+	// coming are codes that are not complete; indexing guards them. unfit is how
+	// many rows there were when codes were last found not good enough.
+	coming *codes
+	unfit  atomic.Int64
 
 	mu sync.RWMutex
 	// known finds the rows of the checkpoint, ids those that are newer. An id
@@ -49,6 +56,13 @@ func newTable() *table {
 	}
 	t.view.Store(&view{})
 	return t
+}
+
+// lockIndexing takes indexing; an index worker that has it gives it back soon.
+func (t *table) lockIndexing() {
+	t.wanted.Add(1)
+	t.indexing.Lock()
+	t.wanted.Add(-1)
 }
 
 // rowOf finds the row an id stands for now. The caller holds mu, or is the
@@ -91,14 +105,4 @@ type scorer struct {
 	table  *table
 	metric memory.Metric
 	dim    int
-}
-
-func (c scorer) ScoreRows(q hnsw.Query, rows []uint32, out []float32) {
-	v := c.table.view.Load()
-	v.vectors.Score(c.metric, q, v.invNorms, rows, out)
-}
-
-func (c scorer) QueryOf(row uint32) hnsw.Query {
-	v := c.table.view.Load()
-	return vector.Query{Vector: v.vec(row, c.dim), InvNorm: v.invNorm(row)}
 }

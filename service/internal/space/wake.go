@@ -297,7 +297,7 @@ func (s *Space) Sleep() bool {
 	if t == nil || s.bed.store == nil || s.WantsIndexing() {
 		return false
 	}
-	t.indexing.Lock()
+	t.lockIndexing()
 	defer t.indexing.Unlock()
 	s.waking.Lock()
 	defer s.waking.Unlock()

@@ -11,6 +11,11 @@ import (
 type Query struct {
 	Vector  []float32
 	InvNorm float32
+	// Code and Term are the vector's 7-bit code, for those who compare codes,
+	// and Codes is what it is a code of: whoever made it knows the type.
+	Code  []byte
+	Term  float32
+	Codes any
 }
 
 // NewQuery makes the query form of v, which it keeps and does not change.
