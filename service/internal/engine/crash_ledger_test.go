@@ -237,7 +237,10 @@ func (m *model) apply(n *line) {
 		l.wishes[len(l.wishes)-1].gen = n.gen
 		l.reached = max(l.reached, n.gen)
 	case retaining:
-		l.retained, l.keep = true, n.number
+		if !l.retained || n.number < l.keep {
+			l.keep = n.number // what an earlier one took does not come back
+		}
+		l.retained = true
 	case bounding:
 		l.bounds[n.number] = true
 	case bounded:

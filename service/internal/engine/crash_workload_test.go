@@ -14,11 +14,10 @@ import (
 type author struct {
 	w       *world
 	written map[string]int
-	pins    map[string][]*said // by session: with ids that nobody forgets
 }
 
 func newAuthor(w *world) *author {
-	return &author{w: w, written: map[string]int{}, pins: map[string][]*said{}}
+	return &author{w: w, written: map[string]int{}}
 }
 
 // plain makes observations that have neither id nor tag.
@@ -37,16 +36,23 @@ func (a *author) body(key string, pad int) string {
 // mixed makes observations of every kind: plain ones, with ids, with tags,
 // replacing, repeating and unsound ones.
 func (a *author) mixed(key string, n int) (all []*said) {
+	var pins []*said // with ids that nobody forgets
+	if s := a.w.l.model().sessions[key]; s != nil {
+		for _, o := range s.said {
+			if o.fault == "" && strings.HasPrefix(string(o.id), "pin-") {
+				pins = append(pins, o)
+			}
+		}
+	}
 	for range n {
 		i := a.written[key] + 1
 		s := &said{body: a.body(key, 97*i%700)}
-		pins := a.pins[key]
 		switch i % 11 {
 		case 0:
 			s.fault = "confidence"
 		case 1:
 			s.id = memory.ObservationID(fmt.Sprintf("pin-%s-%d", key, i))
-			a.pins[key] = append(pins, s)
+			pins = append(pins, s)
 		case 2, 7:
 			s.id, s.newer, s.tag = memory.ObservationID("newest-"+key), true, "changing"
 		case 3:
@@ -74,8 +80,9 @@ func (a *author) mixed(key string, n int) (all []*said) {
 // some finds the ids of up to n observations of a session that may be
 // forgotten.
 func (a *author) some(key string, n int) (out wish) {
+	out.ids = append(out.ids, "nobody")
 	for _, s := range a.w.l.model().sessions[key].said {
-		if s.fault == "" && s.id != "" && !strings.HasPrefix(string(s.id), "pin-") && len(out.ids) < n {
+		if s.fault == "" && s.id != "" && !strings.HasPrefix(string(s.id), "pin-") && len(out.ids) <= n {
 			out.ids = append(out.ids, s.id)
 		}
 	}

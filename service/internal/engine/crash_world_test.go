@@ -62,9 +62,15 @@ func crashOptions(fs vfs.FS, c clock.Clock) Options {
 
 // newWorld starts an engine over what a disk holds, with what clients know.
 func newWorld(ctx context.Context, disk *vfs.Mem, now time.Time, notes []line, hook func(vfs.Call) error) (*world, error) {
+	w := prepareWorld(ctx, disk, now, notes, hook)
+	return w, w.start()
+}
+
+// prepareWorld is newWorld but for the start.
+func prepareWorld(ctx context.Context, disk *vfs.Mem, now time.Time, notes []line, hook func(vfs.Call) error) *world {
 	w := &world{ctx: ctx, disk: disk, clock: clock.NewManual(now), l: &ledger{notes: notes}, feeds: map[string]*feed{}, n: len(notes)}
 	w.fs = vfs.NewInject(disk, hook)
-	return w, w.start()
+	return w
 }
 
 func (w *world) start() (err error) {
