@@ -14,9 +14,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
+
+from .client import Client
+from .errors import UnavailableError
 
 ENVIRONMENT = "TEST_ENGRAM_BINARY"
 _PACKAGE = Path("service") / "cmd" / "engram"
@@ -98,8 +103,11 @@ class Server:
         """The process's id; 0 while it is stopped."""
         return self._process.pid if self._process is not None else 0
 
-    def start(self) -> None:
-        """Start it, on the same port as before if it ran before, and wait until it listens."""
+    def start(self, ready: bool = True) -> None:
+        """Start it, on the same port as before if it ran before, and wait until it listens.
+
+        With `ready`, also until it has read its journal back and takes observations.
+        """
         if self._process is not None:
             return
         command = [str(self._binary), "serve", "--listen", self._listen, "--data-dir", str(self._data), *self._flags]
@@ -120,6 +128,25 @@ class Server:
             process.wait()
             raise RuntimeError(f"the server did not start:\n{self.log}")
         self._process, self._listen = process, self.address
+        if ready:
+            try:
+                self._await_ready()
+            except BaseException:
+                self.kill()
+                raise
+
+    def _await_ready(self, timeout: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout
+        with Client(self.address) as client:
+            while True:
+                try:
+                    with closing(client.watch_status(0.1, timeout=timeout)) as states:
+                        next(s for s in states if s.state != "REPLAYING")
+                    return
+                except UnavailableError as err:
+                    if time.monotonic() > deadline or self._process is None or self._process.poll() is not None:
+                        raise
+                    time.sleep(min(err.retry_after or 0.05, 0.5))  # as the server asks
 
     def terminate(self) -> None:
         """Ask it to drain (SIGTERM), without waiting."""

@@ -68,7 +68,7 @@ def test_the_answer_to_close_is_lost(engram_server: Server, proxy: Proxy, engram
         s.observe("one", id="one")
         s.flush(timeout=20)
         proxy.hold(True)
-        closing = threading.Thread(target=lambda: answers.append(s.close(timeout=20)))
+        closing = threading.Thread(target=lambda: answers.append(s.close(timeout=20)), daemon=True)
         answers: list[object] = []
         closing.start()
         while not s._core.closing:  # until it has asked
@@ -92,9 +92,9 @@ def test_restart_of_the_server(engram_server_factory: Callable[..., Server], eng
             assert server.stop() == 0
         else:
             server.kill()
-        server.start()
+        server.start(ready=False)
 
-    restarter = threading.Thread(target=restart)
+    restarter = threading.Thread(target=restart, daemon=True)
     restarter.start()
     states: list[str] = []
 
