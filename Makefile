@@ -128,7 +128,7 @@ fuzz-disk: ## the fuzz targets of what reads the disk for FUZZTIME (20s)
 # --- generated code ----------------------------------------------------------
 
 # What `make generate` writes, and nobody else does.
-GENERATED := gen/go/engram gen/ts sdk/python/engram_stream/_gen
+GENERATED := gen/go/engram sdk/typescript/src/gen sdk/python/engram_stream/_gen
 OUT       := $(CACHE)/generated
 
 .PHONY: tools

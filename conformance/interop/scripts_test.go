@@ -76,7 +76,7 @@ func connectNode(addr string) func(t *testing.T) {
 		ctx, bundle := deadline(t), filepath.Join(t.TempDir(), "client.mjs")
 		build := exec.CommandContext(ctx, esbuild, "node/client.ts", "--bundle", "--platform=node", "--format=esm",
 			"--target=node20", "--log-level=warning", "--outfile="+bundle)
-		build.Env = append(os.Environ(), "NODE_PATH="+modules) // for gen/ts, which has no modules of its own
+		build.Env = append(os.Environ(), "NODE_PATH="+modules) // for the generated messages, which may have no modules of their own here
 		run(t, "", build)
 		checkReports(t, run(t, exchange(t), exec.CommandContext(ctx, node, bundle, addr)), "connect", "grpc", "grpc-web")
 	}

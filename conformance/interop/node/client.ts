@@ -16,9 +16,9 @@ import {
   ObserveStreamRequestSchema,
   ObserveStreamResponseSchema,
   type ObserveStreamRequest,
-} from "../../../gen/ts/engram/v1/memory_service_pb.js";
-import { RecallResponseSchema } from "../../../gen/ts/engram/v1/recall_pb.js";
-import { AckLevel, ObservationBatchSchema } from "../../../gen/ts/engram/v1/session_pb.js";
+} from "../../../sdk/typescript/src/gen/engram/v1/memory_service_pb.js";
+import { RecallResponseSchema } from "../../../sdk/typescript/src/gen/engram/v1/recall_pb.js";
+import { AckLevel, ObservationBatchSchema } from "../../../sdk/typescript/src/gen/engram/v1/session_pb.js";
 
 /** What to send: JSON of the contract, on standard input. */
 const given = JSON.parse(readFileSync(0, "utf8"));
