@@ -42,15 +42,17 @@ func u7DotPortable(a, b []byte) int32 {
 func u7SquaredEuclideanPortable(a, b []byte) int32 {
 	b = b[:len(a)]
 	var s0, s1, s2, s3 int32
-	for len(a) >= 4 {
-		x, y := a[:4:4], b[:4:4]
+	for len(a) >= 8 {
+		x, y := a[:8:8], b[:8:8]
 		d0, d1 := int32(x[0])-int32(y[0]), int32(x[1])-int32(y[1])
 		d2, d3 := int32(x[2])-int32(y[2]), int32(x[3])-int32(y[3])
-		s0 += d0 * d0
-		s1 += d1 * d1
-		s2 += d2 * d2
-		s3 += d3 * d3
-		a, b = a[4:], b[4:]
+		d4, d5 := int32(x[4])-int32(y[4]), int32(x[5])-int32(y[5])
+		d6, d7 := int32(x[6])-int32(y[6]), int32(x[7])-int32(y[7])
+		s0 += d0*d0 + d4*d4
+		s1 += d1*d1 + d5*d5
+		s2 += d2*d2 + d6*d6
+		s3 += d3*d3 + d7*d7
+		a, b = a[8:], b[8:]
 	}
 	for i, x := range a {
 		d := int32(x) - int32(b[i])

@@ -14,6 +14,7 @@ const (
 // allocating; it belongs to one goroutine at a time.
 type SignQuery struct {
 	planes []byte
+	codes  []byte  // 64 and the integer, for each component
 	step   float64 // q̂ is step times integers in −7..7
 	sum    int32   // of those integers
 	offset float32
@@ -26,27 +27,57 @@ func (s *SignQuantizer) Query(q *SignQuery, v []float32, invNorm float32) {
 	n := s.Stride()
 	if len(q.planes) != queryPlanes*n {
 		q.planes = NewCodeChunk(queryPlanes, n)
+		q.codes = make([]byte, 8*n)
 	}
-	clear(q.planes)
-	f := float64(s.factor(invNorm))
-	var most float64
-	for i, x := range v {
-		most = max(most, math.Abs(f*float64(x)-float64(s.mean[i])))
+	f := s.factor(invNorm)
+	most := farthest(v, s.mean, f)
+	q.step, q.sum = float64(most)/queryReach, 0
+	// The encoder of 7-bit codes rounds to 64−7..64+7, and to 64 if the query
+	// is the mean, or so near that the inverse of the step overflows.
+	inverse := float32(queryReach) / most
+	if most == 0 || inverse > math.MaxFloat32 {
+		inverse, q.step = 0, 0
 	}
-	q.step, q.sum = most/queryReach, 0
-	if most > 0 {
-		inverse := queryReach / most
-		for i, x := range v {
-			c := int32(math.RoundToEven((f*float64(x) - float64(s.mean[i])) * inverse))
-			q.sum += c
-			for b := range queryPlanes {
-				q.planes[b*n+i/8] |= byte(c>>b&1) << (i % 8)
-			}
-		}
+	sum := encodeU7(v, s.mean, f, inverse, q.codes[:len(v)])
+	q.sum = sum - u7Middle*int32(len(v))
+	for i := len(v); i < len(q.codes); i++ {
+		q.codes[i] = u7Middle
 	}
-	_, squares := centredMoments(v, s.mean, float32(f))
+	for i := range n {
+		// A byte of each plane, side by side in a word. 64 has no bit among the
+		// lower four, which therefore are those of the number in two's complement.
+		c := q.codes[8*i : 8*i+8 : 8*i+8]
+		word := nibbleBits[c[0]&15] | nibbleBits[c[1]&15]<<1 | nibbleBits[c[2]&15]<<2 | nibbleBits[c[3]&15]<<3 |
+			nibbleBits[c[4]&15]<<4 | nibbleBits[c[5]&15]<<5 | nibbleBits[c[6]&15]<<6 | nibbleBits[c[7]&15]<<7
+		q.planes[i] = byte(word)
+		q.planes[n+i] = byte(word >> 8)
+		q.planes[2*n+i] = byte(word >> 16)
+		q.planes[3*n+i] = byte(word >> 24)
+	}
+	_, squares := centredMoments(v, s.mean, f)
 	q.offset = s.offset(v, squares)
 }
+
+// farthest is the largest |factor·v − mean|, at most the largest float32.
+func farthest(v, mean []float32, factor float32) float32 {
+	const sign = 1 << 31
+	var most uint32 // numbers that are not negative are in the order of their bits
+	mean = mean[:len(v)]
+	for i, x := range v {
+		most = max(most, math.Float32bits(float32(x*factor)-mean[i])&^sign)
+	}
+	return min(math.Float32frombits(most), math.MaxFloat32)
+}
+
+// nibbleBits[c] has bit b of c as the lowest of byte b.
+var nibbleBits = func() (table [16]uint32) {
+	for c := range table {
+		for b := range queryPlanes {
+			table[c] |= uint32(c>>b&1) << (8 * b)
+		}
+	}
+	return table
+}()
 
 // The kernels give p = Σ q̂ᵢ/step over the bits that are set; since σ is twice
 // the bit less one, q̂·σ = step·(2·p − sum).
