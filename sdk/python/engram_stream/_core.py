@@ -137,7 +137,7 @@ class Core:
     def room(self, size: int) -> bool:
         """Say whether an observation of that many bytes may be pushed; raises when the session is over."""
         if self.error is not None:
-            raise self.error
+            raise self.error.again()
         if self.draining:
             raise ClosedError()
         w = self.window
@@ -341,7 +341,7 @@ class Core:
         """Return what was rejected since last asked."""
         if not self._rejected:
             return None
-        out = RejectedError(self._rejected, self._rejected_more)
+        out = RejectedError(sorted(self._rejected, key=lambda r: r.sequence), self._rejected_more)
         self._rejected, self._rejected_more = [], 0
         return out
 

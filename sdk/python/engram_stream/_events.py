@@ -34,5 +34,5 @@ class Events(Generic[T]):
                 if s._core.error is not None:
                     if isinstance(s._core.error, ClosedError):
                         raise StopIteration
-                    raise s._core.error
+                    raise s._core.error.again()
                 s._await(None)

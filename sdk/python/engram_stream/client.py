@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -189,7 +189,7 @@ class Client:
         filter: Filter | Clause | None = None,
         with_vectors: bool = False,
         timeout: float | None = None,
-    ) -> Iterator[Stored]:
+    ) -> Generator[Stored, None, None]:
         """Go through the observations of a space in generation order, from the generation after `since`.
 
         All are of one generation: `at`, or the newest. `timeout` is for each page.
@@ -220,7 +220,7 @@ class Client:
         filter: Filter | Clause | None = None,
         with_vectors: bool = False,
         timeout: float | None = None,
-    ) -> Iterator[Stored]:
+    ) -> Generator[Stored, None, None]:
         """Yield observations as they become visible, from the generation after `since`; None is from now on.
 
         Closing the iterator ends the call.
@@ -239,12 +239,12 @@ class Client:
 
     def recall_stream(
         self, space: str, *, timeout: float | None = None, **options: Unpack[RecallOptions]
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Recall, with the results as they come. Closing the iterator ends the call."""
         request = rp.RecallStreamRequest(recall=recall_request(space, options))
         return self._results(request, timeout)
 
-    def _results(self, request: rp.RecallStreamRequest, timeout: float | None) -> Iterator[Result]:
+    def _results(self, request: rp.RecallStreamRequest, timeout: float | None) -> Generator[Result, None, None]:
         for m in self._server_stream(_calls.RECALL_STREAM, request, timeout):
             yield from map(result_of, m.results)
 
@@ -274,7 +274,7 @@ class Client:
         """Read a space and its statistics."""
         return space_of(self._unary(_calls.GET_SPACE, ss.GetSpaceRequest(space=space), timeout).space)
 
-    def list_spaces(self, prefix: str = "", *, timeout: float | None = None) -> Iterator[Space]:
+    def list_spaces(self, prefix: str = "", *, timeout: float | None = None) -> Generator[Space, None, None]:
         """Go through the spaces whose names begin with prefix, by name."""
         request = ss.ListSpacesRequest(prefix=prefix)
         while True:
@@ -312,14 +312,14 @@ class Client:
         """Ask how the server is doing."""
         return status_of(self._unary(_calls.STATUS, ad.GetStatusRequest(), timeout).status)
 
-    def watch_status(self, every: float = 1.0, *, timeout: float | None = None) -> Iterator[ServerStatus]:
+    def watch_status(self, every: float = 1.0, *, timeout: float | None = None) -> Generator[ServerStatus, None, None]:
         """Yield the status every so many seconds. Closing the iterator ends the call."""
         request = ad.WatchStatusRequest()
         request.interval.FromTimedelta(timedelta(seconds=every))
         for m in self._server_stream(_calls.WATCH_STATUS, request, timeout):
             yield status_of(m.status)
 
-    def list_sessions(self, space: str = "", *, timeout: float | None = None) -> Iterator[SessionInfo]:
+    def list_sessions(self, space: str = "", *, timeout: float | None = None) -> Generator[SessionInfo, None, None]:
         """Go through the sessions, of one space unless it is empty."""
         request = ad.ListSessionsRequest(space=space)
         while True:
@@ -366,7 +366,7 @@ class Client:
             raise ClosedError(f"the client is closed: {err}") from None
         return out
 
-    def _server_stream(self, method: Method[R], request: Any, timeout: float | None) -> Iterator[R]:
+    def _server_stream(self, method: Method[R], request: Any, timeout: float | None) -> Generator[R, None, None]:
         call: Any = self._live().unary_stream(method.path, None, method.answer.FromString)
         try:
             answers = call(request.SerializeToString(), timeout=timeout, metadata=self._endpoint.metadata())

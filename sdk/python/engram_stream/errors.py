@@ -60,6 +60,22 @@ class EngramError(Exception):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, self.__dict__)
+
+    def again(self) -> EngramError:
+        """Return the same error to be raised once more: one that is raised often would collect tracebacks."""
+        out = _made_again(type(self), self.args, self.__dict__)
+        out.__cause__ = self.__cause__
+        return out
+
+
+def _made_again(kind: type[EngramError], args: tuple[Any, ...], more: dict[str, Any]) -> EngramError:
+    out = kind.__new__(kind, *args)
+    out.args = args
+    out.__dict__.update(more)
+    return out
+
 
 class InvalidError(EngramError, ValueError):
     """What was sent, or is to be sent, breaks a rule: `field` says where."""

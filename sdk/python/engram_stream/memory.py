@@ -40,7 +40,7 @@ class Memory(Session):
             self._await_visible(last, deadline)
             a = self._ask(request, deadline)
         if a.error is not None:
-            raise a.error
+            raise a.error.again()
         assert a.recall is not None
         return a.recall
 
@@ -84,10 +84,10 @@ class Memory(Session):
             self._work.notify()
             while core.acked[Level.DURABLE] < last and core.sent < last:
                 if core.error is not None:
-                    raise core.error
+                    raise core.error.again()
                 self._await(deadline)
             if core.error is not None:
-                raise core.error
+                raise core.error.again()
             return last, core.rewinds
 
     def _await_visible(self, last: int, deadline: float | None) -> None:
@@ -95,5 +95,5 @@ class Memory(Session):
         with self._lock:
             while core.acked[Level.VISIBLE] < last:
                 if core.error is not None:
-                    raise core.error
+                    raise core.error.again()
                 self._await(deadline)

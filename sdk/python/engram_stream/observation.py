@@ -6,7 +6,7 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from google.protobuf import json_format
@@ -141,7 +141,7 @@ class Stored(Observation):
     generation: int = field(default=0, kw_only=True)
     """The generation under which it became visible."""
     committed_at: datetime | None = field(default=None, kw_only=True)
-    """When that generation was committed."""
+    """When that generation was committed, rounded up: a recall `as_of` it sees the observation."""
     quarantine: str = field(default="", kw_only=True)
     """Why it is kept from recall; empty if it is not."""
 
@@ -163,9 +163,15 @@ def vector_text(vector: Any) -> str:
     return f"<{n}: {shown}{', …' if n > 3 else ''}>"
 
 
-def moment(value: Timestamp | None) -> datetime | None:
-    """Return a timestamp of a message, in UTC."""
-    return value.ToDatetime(tzinfo=timezone.utc) if value is not None else None
+def moment(value: Timestamp) -> datetime:
+    """Return a timestamp of a message, in UTC; nanoseconds are cut off."""
+    return value.ToDatetime(tzinfo=timezone.utc)
+
+
+def moment_after(value: Timestamp) -> datetime:
+    """Return a timestamp of a message, in UTC, rounded up: so that a recall `as_of` it sees what was committed then."""
+    out = value.ToDatetime(tzinfo=timezone.utc)
+    return out + timedelta(microseconds=1) if value.nanos % 1000 else out
 
 
 def vector_of(m: pb.Embedding) -> Any:
@@ -224,6 +230,6 @@ def stored_of(m: pb.StoredObservation) -> Stored:
     return Stored(
         **_fields_of(m.observation),
         generation=m.generation,
-        committed_at=moment(m.committed_at) if m.HasField("committed_at") else None,
+        committed_at=moment_after(m.committed_at) if m.HasField("committed_at") else None,
         quarantine=m.quarantine_reason,
     )

@@ -14,7 +14,7 @@ from ._gen.engram.v1 import observation_pb2 as op
 from ._gen.engram.v1 import recall_pb2 as pb
 from .errors import InvalidError
 from .filters import Clause, Filter, to_wire
-from .observation import Observation, moment, observation_of, shortened
+from .observation import Observation, moment_after, observation_of, shortened
 
 
 class RecallOptions(TypedDict, total=False):
@@ -176,7 +176,7 @@ def recall_of(results: Any, s: pb.Snapshot, st: pb.RecallStats) -> Recall:
         scanned=st.scanned,
         visited=st.visited,
         took=st.took.seconds + st.took.nanos / 1e9,
-        committed_at=moment(s.committed_at) if s.HasField("committed_at") else None,
+        committed_at=moment_after(s.committed_at) if s.HasField("committed_at") else None,
         replaying=s.replaying,
         recoverable_generation=s.recoverable_generation,
     )

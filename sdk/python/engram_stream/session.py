@@ -177,7 +177,7 @@ class Session(Facts):
             with self._lock:
                 while self._core.acked[level] - first + 1 <= done:
                     if self._core.error is not None:
-                        raise self._core.error
+                        raise self._core.error.again()
                     self._await(deadline)
                 done = min(self._core.acked[level] - first + 1, count)
             meter.reach(done)
@@ -203,7 +203,7 @@ class Session(Facts):
             self._work.notify()
             while self._core.acked[self._core.options.flush_to] < last:
                 if self._core.error is not None:
-                    raise self._core.error
+                    raise self._core.error.again()
                 self._await(deadline)
             self._raise_kept()
 
@@ -234,7 +234,7 @@ class Session(Facts):
                 while core.error is None and not (core.acked[Level.DURABLE] >= core.last if detach else core.closed):
                     self._await(deadline)
                 if core.error is not None and core.closed is None:
-                    raise core.error
+                    raise core.error.again()
         finally:
             self._leave(None)
         with self._lock:
@@ -281,7 +281,7 @@ class Session(Facts):
         self._check()
         with self._lock:
             if self._core.error is not None:
-                raise self._core.error
+                raise self._core.error.again()
             ask()
             self._work.notify()
 

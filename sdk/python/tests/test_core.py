@@ -22,13 +22,19 @@ ROOMY = sp.Credits(through_sequence=1 << 40, bytes=1 << 40)
 DURABLE, VISIBLE = sp.ACK_LEVEL_DURABLE, sp.ACK_LEVEL_VISIBLE
 
 
-def welcome(credits: sp.Credits = ROOMY, next: int = 1, durable: int = 0, max_batch: int = 0) -> ms.MemoryStreamResponse:
-    ack = sp.InitAck(session_id="modelled", next_sequence=next, durable_sequence=durable, credits=credits, max_batch_size=max_batch)
+def welcome(
+    credits: sp.Credits = ROOMY, next: int = 1, durable: int = 0, max_batch: int = 0
+) -> ms.MemoryStreamResponse:
+    ack = sp.InitAck(
+        session_id="modelled", next_sequence=next, durable_sequence=durable, credits=credits, max_batch_size=max_batch
+    )
     return ms.MemoryStreamResponse(init_ack=ack)
 
 
 def ack(through: int, level: Any = DURABLE, credits: sp.Credits | None = None) -> ms.MemoryStreamResponse:
-    return ms.MemoryStreamResponse(ack=sp.Ack(status=level, through_sequence=through, generation=through, credits=credits))
+    return ms.MemoryStreamResponse(
+        ack=sp.Ack(status=level, through_sequence=through, generation=through, credits=credits)
+    )
 
 
 def make(credits: sp.Credits = ROOMY, max_batch: int = 0, **options: Any) -> Core:
@@ -93,13 +99,19 @@ def test_credits_by_number_and_bytes() -> None:
 def test_random_credits_are_obeyed() -> None:
     for seed in range(50):
         rng = random.Random(seed)
-        core = make(sp.Credits(through_sequence=10, bytes=150), batch=rng.choice([1, 7, 64]), batch_bytes=rng.choice([1, 90, 1 << 20]))
+        core = make(
+            sp.Credits(through_sequence=10, bytes=150),
+            batch=rng.choice([1, 7, 64]),
+            batch_bytes=rng.choice([1, 90, 1 << 20]),
+        )
         granted, allowed, durable, got, sizes = 10, 150, 0, 0, [0]
         total = 300
         while durable < total:
             left = total - core.last
             if left and rng.random() < 0.5:
-                core.push(new := [entry(Observation("y" * rng.randrange(100))) for _ in range(min(left, rng.randrange(1, 9)))])
+                core.push(
+                    new := [entry(Observation("y" * rng.randrange(100))) for _ in range(min(left, rng.randrange(1, 9)))]
+                )
                 sizes += [len(e) for e in new]
             frame, _ = core.next_frame(0)
             if frame is not None:
@@ -178,7 +190,9 @@ def test_rejections_are_told_once() -> None:
     core = make()
 
     def reject(n: int) -> Any:
-        return core.take(ms.MemoryStreamResponse(rejection=sp.Rejection(sequence=n, reason="ID_CONFLICT", message="taken")), 0)
+        return core.take(
+            ms.MemoryStreamResponse(rejection=sp.Rejection(sequence=n, reason="ID_CONFLICT", message="taken")), 0
+        )
 
     assert reject(1) is not None
     assert reject(2) is not None

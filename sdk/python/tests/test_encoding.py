@@ -48,9 +48,25 @@ def test_every_field_is_read_back() -> None:
     assert back.observed_at == MOMENT
     assert back.observed_at.tzinfo is timezone.utc
     assert back.expires_at == FULL.expires_at
-    assert back.metadata == {"a": [1, None, True, {"b": "x"}], "n": -1.5, "e": {}, "l": [], "when": "2026-11-24T04:50:30.123456Z"}
+    assert back.metadata == {
+        "a": [1, None, True, {"b": "x"}],
+        "n": -1.5,
+        "e": {},
+        "l": [],
+        "when": "2026-11-24T04:50:30.123456Z",
+    }
     assert list(back.vector) == [1.0, -2.5, 3.25]
-    for name in ("content", "id", "confidence", "importance", "emotional_valence", "decay_rate", "context", "priority", "replace"):
+    for name in (
+        "content",
+        "id",
+        "confidence",
+        "importance",
+        "emotional_valence",
+        "decay_rate",
+        "context",
+        "priority",
+        "replace",
+    ):
         assert getattr(back, name) == getattr(FULL, name), name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -201,7 +201,7 @@ class AsyncClient:
         filter: Filter | Clause | None = None,
         with_vectors: bool = False,
         timeout: float | None = None,
-    ) -> AsyncIterator[Stored]:
+    ) -> AsyncGenerator[Stored, None]:
         """Go through the observations of a space in generation order, from the generation after `since`.
 
         All are of one generation: `at`, or the newest. `timeout` is for each page.
@@ -233,7 +233,7 @@ class AsyncClient:
         filter: Filter | Clause | None = None,
         with_vectors: bool = False,
         timeout: float | None = None,
-    ) -> AsyncIterator[Stored]:
+    ) -> AsyncGenerator[Stored, None]:
         """Yield observations as they become visible, from the generation after `since`; None is from now on.
 
         Closing the iterator ends the call.
@@ -253,12 +253,12 @@ class AsyncClient:
 
     def recall_stream(
         self, space: str, *, timeout: float | None = None, **options: Unpack[RecallOptions]
-    ) -> AsyncIterator[Result]:
+    ) -> AsyncGenerator[Result, None]:
         """Recall, with the results as they come. Closing the iterator ends the call."""
         request = rp.RecallStreamRequest(recall=recall_request(space, options))
         return self._results(request, timeout)
 
-    async def _results(self, request: rp.RecallStreamRequest, timeout: float | None) -> AsyncIterator[Result]:
+    async def _results(self, request: rp.RecallStreamRequest, timeout: float | None) -> AsyncGenerator[Result, None]:
         async for m in self._server_stream(_calls.RECALL_STREAM, request, timeout):
             for x in m.results:
                 yield result_of(x)
@@ -289,7 +289,7 @@ class AsyncClient:
         """Read a space and its statistics."""
         return space_of((await self._unary(_calls.GET_SPACE, ss.GetSpaceRequest(space=space), timeout)).space)
 
-    async def list_spaces(self, prefix: str = "", *, timeout: float | None = None) -> AsyncIterator[Space]:
+    async def list_spaces(self, prefix: str = "", *, timeout: float | None = None) -> AsyncGenerator[Space, None]:
         """Go through the spaces whose names begin with prefix, by name."""
         request = ss.ListSpacesRequest(prefix=prefix)
         while True:
@@ -328,14 +328,18 @@ class AsyncClient:
         """Ask how the server is doing."""
         return status_of((await self._unary(_calls.STATUS, ad.GetStatusRequest(), timeout)).status)
 
-    async def watch_status(self, every: float = 1.0, *, timeout: float | None = None) -> AsyncIterator[ServerStatus]:
+    async def watch_status(
+        self, every: float = 1.0, *, timeout: float | None = None
+    ) -> AsyncGenerator[ServerStatus, None]:
         """Yield the status every so many seconds. Closing the iterator ends the call."""
         request = ad.WatchStatusRequest()
         request.interval.FromTimedelta(timedelta(seconds=every))
         async for m in self._server_stream(_calls.WATCH_STATUS, request, timeout):
             yield status_of(m.status)
 
-    async def list_sessions(self, space: str = "", *, timeout: float | None = None) -> AsyncIterator[SessionInfo]:
+    async def list_sessions(
+        self, space: str = "", *, timeout: float | None = None
+    ) -> AsyncGenerator[SessionInfo, None]:
         """Go through the sessions, of one space unless it is empty."""
         request = ad.ListSessionsRequest(space=space)
         while True:
@@ -385,7 +389,7 @@ class AsyncClient:
             raise ClosedError(f"the client is closed: {err}") from None
         return out
 
-    async def _server_stream(self, method: Method[R], request: Any, timeout: float | None) -> AsyncIterator[R]:
+    async def _server_stream(self, method: Method[R], request: Any, timeout: float | None) -> AsyncGenerator[R, None]:
         call: Any = self._live().unary_stream(method.path, None, method.answer.FromString)
         answers = call(request.SerializeToString(), timeout=timeout, metadata=self._endpoint.metadata())
         try:

@@ -34,7 +34,7 @@ class AsyncMemory(AsyncSession):
             await self._await_visible(last, deadline)
             a = await self._ask(request, deadline)
         if a.error is not None:
-            raise a.error
+            raise a.error.again()
         assert a.recall is not None
         return a.recall
 
@@ -73,15 +73,15 @@ class AsyncMemory(AsyncSession):
         self._work.set()
         while core.acked[Level.DURABLE] < last and core.sent < last:
             if core.error is not None:
-                raise core.error
+                raise core.error.again()
             await self._await(deadline)
         if core.error is not None:
-            raise core.error
+            raise core.error.again()
         return last, core.rewinds
 
     async def _await_visible(self, last: int, deadline: float | None) -> None:
         core = self._core
         while core.acked[Level.VISIBLE] < last:
             if core.error is not None:
-                raise core.error
+                raise core.error.again()
             await self._await(deadline)

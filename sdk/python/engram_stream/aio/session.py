@@ -177,7 +177,7 @@ class AsyncSession(Facts):
         while done < count:
             while self._core.acked[level] - first + 1 <= done:
                 if self._core.error is not None:
-                    raise self._core.error
+                    raise self._core.error.again()
                 await self._await(deadline)
             done = min(self._core.acked[level] - first + 1, count)
             meter.reach(done)
@@ -197,7 +197,7 @@ class AsyncSession(Facts):
         self._work.set()
         while self._core.acked[self._core.options.flush_to] < last:
             if self._core.error is not None:
-                raise self._core.error
+                raise self._core.error.again()
             await self._await(deadline)
         self._raise_kept()
 
@@ -227,7 +227,7 @@ class AsyncSession(Facts):
             while core.error is None and not (core.acked[Level.DURABLE] >= core.last if detach else core.closed):
                 await self._await(deadline)
             if core.error is not None and core.closed is None:
-                raise core.error
+                raise core.error.again()
         finally:
             await self._leave()
         self._raise_kept()
@@ -275,7 +275,7 @@ class AsyncSession(Facts):
     def _control(self) -> None:
         self._check()
         if self._core.error is not None:
-            raise self._core.error
+            raise self._core.error.again()
         self._work.set()  # the sender runs after what follows
 
     def acks(self) -> AsyncIterator[Ack]:
@@ -465,5 +465,5 @@ class AsyncEvents(Generic[T]):
             if s._core.error is not None:
                 if isinstance(s._core.error, ClosedError):
                     raise StopAsyncIteration
-                raise s._core.error
+                raise s._core.error.again()
             await s._changed.wait()
