@@ -92,6 +92,12 @@ func (e *Engine) hibernate(ctx context.Context) {
 	if after < 0 {
 		return
 	}
+	// A space must not fall asleep between being captured and being installed:
+	// it would wake as it was before.
+	if !e.checkpoints.rounds.TryLock() {
+		return
+	}
+	defer e.checkpoints.rounds.Unlock()
 	now := e.opts.Clock.Now()
 	for _, sl := range e.registry.all() {
 		if !sl.space.Stats().Awake || now.Sub(sl.space.IdleSince()) < after {

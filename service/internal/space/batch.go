@@ -2,6 +2,7 @@ package space
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/journal"
@@ -188,6 +189,7 @@ func (s *Space) holder(id memory.ObservationID, b *Batch, fresh map[memory.Obser
 	if row, ok := t.rowOf(id); ok { // only the writer writes
 		v := t.view.Load()
 		_, digest := memory.RecordID(v.record(row))
+		defer runtime.KeepAlive(v)
 		return v.gen(row), digest, true
 	}
 	return 0, [16]byte{}, false

@@ -2,6 +2,7 @@ package space
 
 import (
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/engram-stream/engram/service/internal/hnsw"
@@ -200,6 +201,7 @@ func (c scorer) ScoreRows(q hnsw.Query, rows []uint32, out []float32) {
 	}
 	v := c.table.view.Load()
 	v.vectors.Score(c.metric, q, v.invNorms, rows, out)
+	runtime.KeepAlive(v)
 }
 
 // former scores rows for a query that was coded before the codes were made
@@ -215,7 +217,8 @@ func (c *codes) former(q hnsw.Query, rows []uint32, out []float32) {
 	}
 }
 
-// QueryOf implements [hnsw.Scorer].
+// QueryOf implements [hnsw.Scorer]. What it returns aliases the view, which
+// stays as it is while table.indexing is held: the inserter alone asks.
 func (c scorer) QueryOf(row uint32) hnsw.Query {
 	v := c.table.view.Load()
 	q := vector.Query{Vector: v.vec(row, c.dim), InvNorm: v.invNorm(row)}

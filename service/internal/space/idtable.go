@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"runtime"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -34,6 +35,7 @@ func (t idTable) find(id memory.ObservationID, is func(row uint32) bool) (uint32
 	if len(t.slots) == 0 {
 		return 0, false
 	}
+	defer runtime.KeepAlive(t.owner)
 	h := xxhash.Sum64String(string(id))
 	mask := uint64(len(t.slots) - 1)
 	for at, n := h&mask, 0; n < len(t.slots); at, n = (at+1)&mask, n+1 {

@@ -2,6 +2,7 @@ package space
 
 import (
 	"fmt"
+	"runtime"
 	"sort"
 
 	"github.com/engram-stream/engram/service/internal/journal"
@@ -91,6 +92,7 @@ func (s *Space) tryApply(b *Batch) (why string) {
 // rowAt finds the row that has a generation.
 func (s *Space) rowAt(g memory.Generation) (uint32, bool) {
 	v := s.table.Load().view.Load()
+	defer runtime.KeepAlive(v)
 	i := sort.Search(s.rows, func(i int) bool { return v.gen(uint32(i)) >= g })
 	if i < s.rows && v.gen(uint32(i)) == g {
 		return uint32(i), true

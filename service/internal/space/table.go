@@ -1,6 +1,7 @@
 package space
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -72,6 +73,7 @@ func (t *table) rowOf(id memory.ObservationID) (uint32, bool) {
 		return row, true
 	}
 	v := t.view.Load()
+	defer runtime.KeepAlive(v)
 	return t.known.find(id, func(row uint32) bool {
 		held, _ := memory.RecordID(v.record(row))
 		return held == id && t.holds(v, row)

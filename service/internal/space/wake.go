@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -78,6 +79,7 @@ func readManifest(store *checkpoint.Store, ref checkpoint.Ref) (*manifest, error
 	if err != nil {
 		return nil, err
 	}
+	defer runtime.KeepAlive(f)
 	return decodeManifest(b)
 }
 
@@ -168,10 +170,11 @@ func (s *Space) open(m *manifest) (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ids: %w", err)
 	}
-	if t.known, err = openIDTable(ids.bytes, m.Rows); err != nil {
+	t.known, err = openIDTable(ids.bytes, m.Rows)
+	t.known.owner = ids.file // from here on it keeps the bytes mapped
+	if err != nil {
 		return nil, err
 	}
-	t.known.owner = ids.file
 	index, err := section(store, m.Index)
 	if err != nil {
 		return nil, fmt.Errorf("filter index: %w", err)
@@ -180,6 +183,7 @@ func (s *Space) open(m *manifest) (*table, error) {
 		if t.index, err = filter.LoadIndex(index.bytes); err != nil {
 			return nil, fmt.Errorf("filter index: %w", err)
 		}
+		runtime.KeepAlive(index.file)
 	}
 	t.stored = stored{chunks: m.Chunks, graph: m.Graph, graphRows: m.GraphRows}
 	return t, s.openGraph(t, m)
@@ -216,6 +220,7 @@ func (s *Space) openDeaths(t *table, v *view, m *manifest) error {
 	if err != nil {
 		return fmt.Errorf("deaths: %w", err)
 	}
+	defer runtime.KeepAlive(sec.file)
 	list := numbers[uint64](sec.bytes)
 	if len(list)%2 != 0 {
 		return errors.New("deaths: an odd number of numbers")
@@ -286,6 +291,7 @@ func (c columns) room(first bool, dim int) columns {
 	for i := range c.gens { // the copies must not alias the file
 		out.records.each[i] = append([]byte(nil), out.records.each[i]...)
 	}
+	runtime.KeepAlive(c.owner)
 	return out
 }
 
