@@ -16,6 +16,8 @@ const (
 	kernelsPortable kernelSet = iota
 	kernelsAVX2
 	kernelsAVX512
+	kernelsNEON
+	kernelsNEONDot
 )
 
 // active is written before main starts, and by tests; never concurrently with
@@ -29,12 +31,17 @@ func (k kernelSet) String() string {
 		return "avx2"
 	case kernelsAVX512:
 		return "avx512"
+	case kernelsNEON:
+		return "neon"
+	case kernelsNEONDot:
+		return "neon-dot"
 	default:
 		return "portable"
 	}
 }
 
-// Kernels names the distance kernels in use: "portable", "avx2" or "avx512".
+// Kernels names the distance kernels in use: "portable", "avx2", "avx512",
+// "neon" or "neon-dot".
 func Kernels() string { return active.String() }
 
 // chooseKernels takes the forced set if it is available and the widest
