@@ -1,6 +1,10 @@
 package vector
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+)
 
 // availableKernels: every 64-bit Arm has NEON; the products of bytes came with
 // Armv8.2 (FEAT_DotProd).
@@ -12,9 +16,27 @@ func availableKernels() []kernelSet {
 	return sets
 }
 
-func dot(a, b []float32) float32 { return dotPortable(a, b) }
+func dot(a, b []float32) float32 {
+	if active == kernelsPortable {
+		return dotPortable(a, b)
+	}
+	return dotNEON(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+}
 
-func squaredEuclidean(a, b []float32) float32 { return squaredEuclideanPortable(a, b) }
+func squaredEuclidean(a, b []float32) float32 {
+	if active == kernelsPortable {
+		return squaredEuclideanPortable(a, b)
+	}
+	return squaredEuclideanNEON(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+}
+
+// They work on two vectors of n floats, and are in kernels_arm64.s.
+
+//go:noescape
+func dotNEON(a, b *float32, n int) float32
+
+//go:noescape
+func squaredEuclideanNEON(a, b *float32, n int) float32
 
 // groupRows reports 0: there is no kernel here that takes several rows.
 func groupRows() int { return 0 }
