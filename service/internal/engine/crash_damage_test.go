@@ -144,12 +144,12 @@ func TestTruncatedJournal(t *testing.T) {
 	if r.end-r.from < 100 || r.from <= 0 {
 		t.Fatalf("%+v", r)
 	}
-	for at := r.from; at < r.end; at++ {
+	for at := r.from; at < r.end; at += pick[int64](1, 13, 1) {
 		disk, err := r.altered(r.last, func(f vfs.File) error { return f.Truncate(at) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at%11 == 0 || soak {
+		if at%pick[int64](11, 5, 1) == 0 {
 			site := &crashSite{n: int(at), how: "cut off", disk: disk.Synced(), notes: slices.Clip(r.shorter), now: r.now}
 			if err := site.after(t.Context()); err != nil {
 				t.Fatalf("cut at %d of %d..%d: %v", at, r.from, r.end, err)
@@ -170,10 +170,7 @@ func TestFlippedBits(t *testing.T) {
 	if err != nil || whole.anything() {
 		t.Fatalf("%+v, %v", whole, err)
 	}
-	step := int64(127)
-	if soak {
-		step = 1
-	}
+	step := pick[int64](127, 1021, 1)
 	for _, dir := range []string{"data", "data.checkpoints"} {
 		names, err := r.disk.List(dir)
 		if err != nil {

@@ -13,8 +13,10 @@ import (
 // do is written down before they do it, and what they were told after. It only
 // grows, so that a power cut has the length of it for a state.
 type ledger struct {
-	mu    sync.Mutex
-	notes []line
+	mu     sync.Mutex
+	notes  []line
+	folded *model // of the notes before upTo
+	upTo   int
 }
 
 // line is one entry of the ledger.
@@ -85,11 +87,18 @@ func (l *ledger) add(n line) {
 	l.mu.Unlock()
 }
 
+// model is what the notes come to so far. It is the driver's own and goes along
+// with the notes at every call.
 func (l *ledger) model() *model {
 	l.mu.Lock()
-	notes := l.notes[:len(l.notes):len(l.notes)]
-	l.mu.Unlock()
-	return modelOf(notes)
+	defer l.mu.Unlock()
+	if l.folded == nil {
+		l.folded = &model{names: map[memory.SpaceID][]*lifeTime{}, sessions: map[string]*spoken{}}
+	}
+	for ; l.upTo < len(l.notes); l.upTo++ {
+		l.folded.apply(&l.notes[l.upTo])
+	}
+	return l.folded
 }
 
 // last prints the newest notes, for a failure.
@@ -181,14 +190,6 @@ func (m *model) alive(id memory.SpaceID) *lifeTime {
 		return l
 	}
 	return nil
-}
-
-func modelOf(notes []line) *model {
-	m := &model{names: map[memory.SpaceID][]*lifeTime{}, sessions: map[string]*spoken{}}
-	for i := range notes {
-		m.apply(&notes[i])
-	}
-	return m
 }
 
 func (m *model) apply(n *line) {

@@ -18,11 +18,7 @@ import (
 // TestRandomHistoriesWithCrashes lets clients do what they like, in any order,
 // while the power goes now and then, also amid what comes after a power cut.
 func TestRandomHistoriesWithCrashes(t *testing.T) {
-	rounds := 1 // of a hundred histories
-	if soak {
-		rounds = 50
-	}
-	for range rounds {
+	for range pick(3, 1, 100) { // of a hundred histories each
 		rapid.Check(t, func(rt *rapid.T) { randomHistory(t, rt) })
 	}
 }
@@ -213,7 +209,8 @@ func (h *history) forget() error {
 func (h *history) checkpoint() error {
 	wish := CheckpointWish{Erase: rapid.Bool().Draw(h.rt, "erase")}
 	if rapid.Bool().Draw(h.rt, "meanwhile") {
-		return beside(func() error { return h.w.checkpoint(wish) }, h.send)
+		other := rapid.SampledFrom([]func() error{h.send, h.call, h.forget, h.remove}).Draw(h.rt, "what meanwhile")
+		return beside(func() error { return h.w.checkpoint(wish) }, other)
 	}
 	return h.w.checkpoint(wish)
 }

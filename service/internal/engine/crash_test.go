@@ -15,6 +15,18 @@ import (
 // soak says that tests may take their time.
 var soak = os.Getenv("SOAK") != ""
 
+// pick chooses how much a test does: usually, with -short (where the race
+// detector makes everything slow) and with SOAK.
+func pick[N int | int64](usual, short, most N) N {
+	switch {
+	case soak:
+		return most
+	case testing.Short():
+		return short
+	}
+	return usual
+}
+
 // crashSite is a moment at which the power goes: what it leaves of the disk,
 // and what clients knew.
 type crashSite struct {
@@ -149,11 +161,13 @@ func crashAtSyncPoints(t *testing.T, seed uint64, every, torn int, workload func
 }
 
 func TestCrashAtEverySyncPoint(t *testing.T) {
-	seeds, every, torn, rounds := uint64(1), 3, 1, 4
-	if soak {
-		seeds, every, torn, rounds = 4, 1, 4, 6
+	for seed := range pick(1, 1, 4) {
+		crashAtSyncPoints(t, uint64(seed), pick(2, 10, 1), pick(1, 1, 4), func(w *world) error { return mixedWorkload(w, pick(4, 4, 6)) })
 	}
-	for seed := range seeds {
-		crashAtSyncPoints(t, seed, every, torn, func(w *world) error { return mixedWorkload(w, rounds) })
-	}
+}
+
+// TestCrashWithFullChunks cuts the power while full chunks of rows are written,
+// read back, and written anew without what was forgotten.
+func TestCrashWithFullChunks(t *testing.T) {
+	crashAtSyncPoints(t, 7, pick(11, 50, 1), pick(1, 1, 3), chunkWorkload)
 }

@@ -223,3 +223,69 @@ func mixedRound(w *world, a *author, r int) error {
 		},
 	)
 }
+
+// bigSpace fills a space with somewhat more than one full chunk of rows: of
+// five rows of a session two are red, and one is one version of the same.
+func bigSpace(w *world, sessions int) error {
+	if err := w.create(NewSpace{ID: "big", History: time.Second}); err != nil {
+		return err
+	}
+	a := newAuthor(w)
+	for i := range sessions {
+		key := fmt.Sprint("big", i)
+		if err := w.dial(key, "big"); err != nil {
+			return err
+		}
+		var all []*said
+		for n := range 4300 / sessions {
+			s := &said{body: a.body(key, 0)}
+			switch n % 5 {
+			case 0, 1:
+				s.tag = "red"
+			case 2:
+				s.id, s.newer = memory.ObservationID("newest-"+key), true
+			case 3:
+				s.id = memory.ObservationID("id-" + s.body)
+			}
+			all = append(all, s)
+		}
+		for len(all) > 0 {
+			n := min(100, len(all))
+			if err := w.send(key, all[:n]); err != nil {
+				return err
+			}
+			all = all[n:]
+		}
+		if err := w.settle(key); err != nil {
+			return err
+		}
+	}
+	return w.read("big")
+}
+
+// chunkWorkload is a history of a space with full chunks.
+func chunkWorkload(w *world) error {
+	w.fs.SetHook(nil)
+	if err := bigSpace(w, 3); err != nil {
+		return err
+	}
+	w.fs.SetHook(w.hook)
+	a := newAuthor(w)
+	return steps(
+		func() error { return w.checkpoint(CheckpointWish{}) },
+		func() error { return w.forget("big", wish{tag: "red"}) },
+		func() error { return w.call("more", "big", a.mixed("more", 8), false) },
+		func() error { return w.checkpoint(CheckpointWish{}) },
+		func() error { w.clock.Advance(10 * time.Minute); return w.read("big") }, // what was superseded may go
+		func() error { return w.checkpoint(CheckpointWish{Erase: true}) },
+		func() error { return w.call("more", "big", a.mixed("more", 8), false) },
+		func() error { return w.checkpoint(CheckpointWish{}) },
+		func() error { w.hibernate(); return w.read("big") },
+		func() error { return w.forget("big", a.some("big1", 400)) },
+		func() error { return w.call("more", "big", a.mixed("more", 8), false) },
+		func() error { return w.checkpoint(CheckpointWish{}) },
+		func() error { return w.checkpoint(CheckpointWish{Erase: true}) },
+		func() error { return w.retain("big", space.Retention{MaxObservations: 50}) },
+		func() error { return w.checkpoint(CheckpointWish{}) },
+	)
+}

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/clock"
@@ -16,7 +14,6 @@ import (
 	"github.com/engram-stream/engram/service/internal/filter"
 	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/memory"
-	"github.com/engram-stream/engram/service/internal/session"
 	"github.com/engram-stream/engram/service/internal/space"
 	"github.com/engram-stream/engram/service/internal/vfs"
 )
@@ -45,6 +42,7 @@ type world struct {
 	ctx   context.Context
 	disk  *vfs.Mem
 	fs    *vfs.Inject
+	hook  func(vfs.Call) error
 	clock *clock.Manual
 	l     *ledger
 	e     *Engine
@@ -68,7 +66,7 @@ func newWorld(ctx context.Context, disk *vfs.Mem, now time.Time, notes []line, h
 
 // prepareWorld is newWorld but for the start.
 func prepareWorld(ctx context.Context, disk *vfs.Mem, now time.Time, notes []line, hook func(vfs.Call) error) *world {
-	w := &world{ctx: ctx, disk: disk, clock: clock.NewManual(now), l: &ledger{notes: notes}, feeds: map[string]*feed{}, n: len(notes)}
+	w := &world{ctx: ctx, disk: disk, hook: hook, clock: clock.NewManual(now), l: &ledger{notes: notes}, feeds: map[string]*feed{}, n: len(notes)}
 	w.fs = vfs.NewInject(disk, hook)
 	return w
 }
@@ -233,111 +231,12 @@ func (s *said) incoming() Incoming {
 	return Incoming{Observation: o, Bytes: len(s.body) + 4*len(o.Vector) + 64}
 }
 
-func incomings(all []*said) (in []Incoming) {
-	for _, s := range all {
-		in = append(in, s.incoming())
+func incomings(all []*said) []Incoming {
+	in := make([]Incoming, len(all))
+	for i, s := range all {
+		in[i] = s.incoming()
 	}
 	return in
-}
-
-// feed is a stream to the engine and what came back on it.
-type feed struct {
-	st   *Stream
-	done chan struct{}
-
-	mu      sync.Mutex
-	visible memory.Sequence
-	ended   bool
-	refused *fault.Error
-	err     error
-	changed chan struct{}
-}
-
-// dial opens or resumes a session.
-func (w *world) dial(key string, id memory.SpaceID) error {
-	o := OpenStream{Space: id, Lane: memory.LaneNormal, Levels: []memory.AckLevel{memory.AckDurable, memory.AckVisible}}
-	s := w.l.model().sessions[key]
-	if s != nil {
-		o.Session, o.Space = s.id, s.space
-	} else {
-		w.need(id)
-	}
-	st, err := w.e.Open(w.ctx, o)
-	if err != nil {
-		return fmt.Errorf("open session %s: %w", key, err)
-	}
-	life := w.l.model().alive(o.Space).n
-	wel := st.Welcome()
-	w.l.add(line{kind: opened, session: key, id: wel.ID, space: o.Space, life: life})
-	w.l.add(line{kind: told, session: key, seq: wel.Durable, space: o.Space, life: life})
-	f := &feed{st: st, done: make(chan struct{}), changed: make(chan struct{})}
-	w.feeds[key] = f
-	go w.listen(key, f)
-	return nil
-}
-
-func (w *world) listen(key string, f *feed) {
-	defer close(f.done)
-	for {
-		events, err := f.st.Next(w.ctx, nil)
-		f.mu.Lock()
-		for _, ev := range events {
-			switch ev := ev.(type) {
-			case session.Ack:
-				w.l.add(line{kind: told, session: key, seq: ev.Through, gen: ev.Generation})
-				if ev.Level == memory.AckVisible {
-					f.visible = ev.Through
-				}
-			case session.Refusal:
-				f.refused = ev.Fault
-			case session.Ended:
-				w.l.add(line{kind: ended, session: key})
-				f.ended = true
-			}
-		}
-		f.err = err
-		close(f.changed)
-		f.changed = make(chan struct{})
-		f.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (w *world) hangUp(key string) {
-	if f := w.feeds[key]; f != nil {
-		delete(w.feeds, key)
-		f.st.Close()
-		<-f.done
-	}
-}
-
-// await waits until a feed has come as far as ok says.
-func (f *feed) await(ctx context.Context, ok func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, crashPatience)
-	defer cancel()
-	for {
-		f.mu.Lock()
-		there, err, changed := ok(), f.err, f.changed
-		if f.refused != nil {
-			err = f.refused
-		}
-		f.mu.Unlock()
-		switch {
-		case there:
-			return nil
-		case errors.Is(err, io.EOF):
-			return io.ErrUnexpectedEOF
-		case err != nil:
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // send puts observations on a session's stream and does not wait.
