@@ -37,7 +37,7 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-SUITES := go failpoints race wire
+SUITES := go failpoints race wire python
 ALSO   ?= # further suites that the closing line counts
 
 # Packages with tests that need faults inside a real process.
@@ -46,7 +46,7 @@ FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*fai
 .PHONY: test
 test: ## everything that has to hold; nothing in it is timed
 	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
-	for suite in test-go test-race test-wire; do $(MAKE) $$suite || failed=1; done; \
+	for suite in test-go test-race test-wire test-python; do $(MAKE) $$suite || failed=1; done; \
 	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
@@ -70,6 +70,25 @@ test-wire: build $(BIN)/grpcurl-$(GRPCURL_VERSION) ## every kind of client again
 	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) -s venv; fi
 	@PATH="$(BIN):$(NPM):$(VENV)/bin:$$PATH" INTEROP_SERVER=$(CURDIR)/bin/engram \
 	  $(TESTS) run wire -C conformance -count=1 ./...
+
+SDK_PYTHON := sdk/python
+
+.PHONY: test-python
+test-python: build ## the tests of the Python SDK, against real servers
+	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then \
+	  $(MAKE) -s venv-sdk && TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram \
+	    $(TESTS) junit python -C $(SDK_PYTHON) $(VENV)/bin/python -m pytest -q --junitxml={xml} $(PYTEST); \
+	else $(TESTS) skip python "the Python SDK's tests need the Debian package python3-venv"; fi
+
+.PHONY: package-python
+package-python: build venv-sdk ## build wheel and sdist, install each into a clean venv, and use it there
+	TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram $(VENV)/bin/python -m pytest -q --rootdir $(SDK_PYTHON) -c $(SDK_PYTHON)/pyproject.toml -m package $(SDK_PYTHON)
+
+.PHONY: venv-sdk
+venv-sdk: $(VENV)/.stamp-sdk ## install what the Python SDK's tests and checks need into .cache/venv
+$(VENV)/.stamp-sdk: $(SDK_PYTHON)/requirements-dev.txt $(VENV)/.stamp
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r .tools/requirements.txt -r $(SDK_PYTHON)/requirements-dev.txt
+	@touch $@
 
 .PHONY: wire-node
 wire-node: conformance/interop/node/node_modules/.stamp
@@ -200,13 +219,19 @@ $(GOLANGCI):
 	@mv $(BIN)/golangci-lint $@
 
 .PHONY: lint
-lint: $(GOLANGCI) ## gofmt, vet and golangci-lint
+lint: $(GOLANGCI) lint-python ## gofmt, vet and golangci-lint; ruff and mypy
 	@unformatted=$$(gofmt -l service sdk conformance); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
 	$(GOLANGCI) run ./...
 	cd conformance && $(GOLANGCI) run ./...
 	cd service/prove/peers && $(GOLANGCI) run ./...
 	cd service/prove/vectors && $(GOLANGCI) run ./...
+
+.PHONY: lint-python
+lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK
+	$(VENV)/bin/ruff check --quiet $(SDK_PYTHON)
+	$(VENV)/bin/ruff format --quiet --check $(SDK_PYTHON)
+	cd $(SDK_PYTHON) && $(VENV)/bin/mypy
 
 .PHONY: docs-check
 docs-check: ## fail on links in the docs that lead nowhere

@@ -1,7 +1,8 @@
-"""Run suites of Go tests and count what really ran.
+"""Run suites of tests and count what really ran.
 
 Usage:
   tests.py run NAME [-C DIR] ARGUMENTS…   go test -json ARGUMENTS…
+  tests.py junit NAME [-C DIR] COMMAND…   any runner that writes JUnit's XML to {xml}
   tests.py skip NAME REASON               a suite that cannot run here
   tests.py check NAME TITLE pass|fail     one more outcome of a suite of checks
   tests.py total NAME…                    the closing line over these suites
@@ -11,6 +12,9 @@ the events in .cache/tests/NAME.json. `total` names every skip with what was
 missing, then prints 'N passed, N failed, N skipped'. A suite that failed
 without a failing test (it did not build, it was killed) counts as one failure;
 so does a suite that left no record. The exit code is 1 on any failure.
+
+`junit` puts a path for {xml} in the command and turns what the runner writes
+there into events of the same form, after the runner has shown its own output.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from pathlib import Path
 
@@ -62,6 +67,44 @@ def run(name: str, arguments: list[str]) -> int:
     count, _ = read(name, show_failures=True)
     print(closing(count))
     return 1 if count["fail"] else 0
+
+
+def junit(name: str, arguments: list[str]) -> int:
+    """Run a suite whose runner writes JUnit's XML and return 1 when it failed."""
+    folder = None
+    if arguments[:1] == ["-C"]:
+        folder, arguments = arguments[1], arguments[2:]
+    KEPT.mkdir(parents=True, exist_ok=True)
+    told = KEPT / f"{name}.xml"
+    told.unlink(missing_ok=True)
+    command = [a.replace("{xml}", str(told)) for a in arguments]
+    print("$", " ".join(command), f"(in {folder})" if folder else "", flush=True)
+    code = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
+    events = [e for case in cases(told) for e in events_of(name, case)]
+    events.append({"Action": "exit", "Code": code})
+    record(name).write_text("".join(json.dumps(e) + "\n" for e in events), encoding="utf-8")
+    count, _ = read(name)
+    print(closing(count))
+    return 1 if count["fail"] else 0
+
+
+def cases(path: Path) -> list[ElementTree.Element]:
+    """Return the tests of a JUnit file; none when it was not written whole."""
+    try:
+        return list(ElementTree.parse(path).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return []
+
+
+def events_of(name: str, case: ElementTree.Element) -> list[dict]:
+    """Return the events of one JUnit test: what it said, and its outcome."""
+    place = {"Package": case.get("classname") or name, "Test": case.get("name") or "(unnamed)"}
+    failed = [e for e in case if e.tag in ("failure", "error")]
+    skipped = case.find("skipped")
+    said = failed[0] if failed else skipped
+    outcome = "fail" if failed else "skip" if skipped is not None else "pass"
+    text = "" if said is None else "\n".join(filter(None, (said.get("message"), said.text if failed else None)))
+    return [{"Action": "output", "Output": text, **place}, {"Action": outcome, **place}]
 
 
 def skip(name: str, reason: str) -> int:
@@ -126,7 +169,7 @@ def read(name: str, show_failures: bool = False) -> tuple[dict[str, int], list[s
                 print(f"\nFAIL {place}\n{''.join(said)}")
     if code is None or (code != 0 and not count["fail"]):
         count["fail"] += 1
-        print(f"\nFAIL suite {name}: {'it left no record' if code is None else f'go test ended with {code}'}")
+        print(f"\nFAIL suite {name}: {'it left no record' if code is None else f'its runner ended with {code}'}")
     return count, skips
 
 
@@ -155,6 +198,8 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["run", name, *rest]:
             return run(name, rest)
+        case ["junit", name, *rest] if rest:
+            return junit(name, rest)
         case ["skip", name, reason]:
             return skip(name, reason)
         case ["check", name, title, ("pass" | "fail") as outcome]:
