@@ -7,8 +7,11 @@ import (
 
 // Codes are rows of bytes that stand for vectors: 7-bit codes, a byte for each
 // component (see [ScalarQuantizer]), or 1-bit codes, a bit for each (see
-// [SignQuantizer]). As with [Chunks], row r is row r mod 2^Shift of
-// Flat[r>>Shift]; each row takes Stride bytes. Its zero value holds nothing.
+// [SignQuantizer]). The bytes of 7-bit codes lie in 0..127; above, what a
+// comparison gives depends on the kernels in use, and does no other harm.
+//
+// As with [Chunks], row r is row r mod 2^Shift of Flat[r>>Shift]; each row
+// takes Stride bytes. Its zero value holds nothing.
 //
 // Codes may be read by many goroutines while one of them writes rows that the
 // others have not heard of yet.

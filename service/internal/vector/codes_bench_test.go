@@ -130,3 +130,68 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkEstimates measures, as BenchmarkCodes does, whole scores: what a
+// search of the graph would call (32 rows out of 4,096) and what a scan would.
+func BenchmarkEstimates(b *testing.B) {
+	const rows, picks, calls = 4096, 32, 64
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, metric := range metrics {
+		for _, dim := range []int{128, 384, 768} {
+			b.Run(fmt.Sprintf("%s/%d", metric, dim), func(b *testing.B) {
+				base := embeddings(r, rows, dim)
+				u7, sign := FitScalar(metric, dim, base), FitSign(metric, dim, base)
+				chunks := Chunks{Flat: [][]float32{base}, Shift: 12}
+				norms, u7Terms, signTerms := [][]float32{make([]float32, rows)}, [][]float32{make([]float32, rows)}, [][]SignTerms{make([]SignTerms, rows)}
+				bytes := Codes{Flat: [][]byte{NewCodeChunk(rows, u7.Stride())}, Shift: 12, Stride: u7.Stride()}
+				bits := Codes{Flat: [][]byte{NewCodeChunk(rows, sign.Stride())}, Shift: 12, Stride: sign.Stride()}
+				for i := range uint32(rows) {
+					v := chunks.Row(i, dim)
+					norms[0][i] = InverseNorm(v)
+					u7Terms[0][i] = u7.Encode(bytes.Row(i), v, norms[0][i])
+					signTerms[0][i] = sign.Encode(bits.Row(i), v, norms[0][i])
+				}
+				query := NewQuery(metric, base[:dim])
+				var short SignQuery
+				sign.Query(&short, base[:dim], query.InvNorm)
+				order, out := make([]uint32, picks*calls), make([]float32, rows)
+				gather := func(f func(rows []uint32)) func() {
+					return func() {
+						for c := range calls {
+							f(order[c*picks : (c+1)*picks])
+						}
+					}
+				}
+				forms := []struct {
+					name string
+					rows int
+					run  func()
+				}{
+					{"f32", len(order), gather(func(rows []uint32) { chunks.Score(metric, query, norms, rows, out) })},
+					{"u7", len(order), gather(func(rows []uint32) { u7.Estimates(bytes, u7Terms, bytes.Row(0), u7Terms[0][0], rows, out) })},
+					{"sign", len(order), gather(func(rows []uint32) { sign.Estimates(bits, signTerms, &short, rows, out) })},
+					{"signs", len(order), gather(func(rows []uint32) { sign.Compare(bits, signTerms, bits.Row(0), signTerms[0][0], rows, out) })},
+					{"f32scan", rows, func() { ScoreRows(metric, query, base, norms[0], out) }},
+					{"u7scan", rows, func() { u7.EstimateRows(bytes.Flat[0], u7Terms[0], bytes.Row(0), u7Terms[0][0], out) }},
+					{"signscan", rows, func() { sign.EstimateRows(bits.Flat[0], signTerms[0], &short, out) }},
+				}
+				took := make([][]time.Duration, len(forms))
+				for b.Loop() {
+					for i, f := range forms {
+						for j := range order {
+							order[j] = uint32(r.IntN(rows))
+						}
+						begun := time.Now()
+						f.run()
+						took[i] = append(took[i], time.Since(begun))
+					}
+				}
+				for i, f := range forms {
+					slices.Sort(took[i])
+					b.ReportMetric(float64(took[i][len(took[i])/10])/float64(f.rows), f.name+"-ns/row")
+				}
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}

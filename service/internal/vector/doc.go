@@ -11,12 +11,20 @@
 // many rows exist because one call for many rows is several times cheaper per
 // row than one call for each.
 //
-// The kernels are chosen once, at start-up, by what the processor can do:
-// AVX-512, AVX2 with FMA, or portable Go, which every architecture has. The
-// variable ENGRAM_KERNELS (portable, avx2, avx512) forces a choice. All of
-// them sum in float32 in several accumulators, so they agree with each other
-// within rounding and not to the last bit: a result may depend on the machine,
-// never on the run.
+// Vectors may also be compared by short codes: [ScalarQuantizer] makes 7-bit
+// codes, a byte for each component, which choose nearly the rows that float32
+// would; [SignQuantizer] makes 1-bit codes, which choose many candidates
+// quickly. Both estimate the score, and say how far they may err; whoever uses
+// them compares what they choose anew by float32. [Codes] are rows of codes.
 //
-// It stands on floor F1 and imports only package memory.
+// The kernels are chosen once, at start-up, by what the processor can do:
+// AVX-512 or AVX2 with FMA, NEON with products of bytes or without, or portable
+// Go, which every architecture has. The variable ENGRAM_KERNELS (portable,
+// avx2, avx512, neon, neon-dot) forces a choice; under avx512 codes take the
+// AVX2 kernels if the processor has no VNNI or VPOPCNTDQ. Those over float32
+// sum in several accumulators, so they agree with each other within rounding
+// and not to the last bit: a result may depend on the machine, never on the
+// run. Those over codes, and the codes themselves, are the same everywhere.
+//
+// It stands on floor F1 and imports only packages memory and fault.
 package vector

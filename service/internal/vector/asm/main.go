@@ -1,8 +1,10 @@
-// Command asm writes the float32 distance kernels of package vector for amd64,
-// in AVX2 with FMA and in AVX-512. It is a module of its own so that avo is no
-// dependency of the service. Run it with go generate in package vector.
+// Command asm writes the kernels of package vector for amd64, in AVX2 with FMA
+// and in AVX-512: the distances of float32 vectors (here), the comparisons of
+// their codes (codes.go, bits.go) and what makes the codes (encode.go). It is a
+// module of its own so that avo is no dependency of the service. Run it with go
+// generate in package vector.
 //
-// The kernels come in two forms. The single one compares two vectors. The
+// The kernels over float32 come in two forms. The single one compares two vectors. The
 // grouped one compares a query with rows at given addresses, four at a time:
 // each part of the query is loaded once for four rows, and while a group is
 // worked on, the beginnings of the next four rows are prefetched (the
