@@ -2603,6 +2603,7 @@ row:
 	JG         end
 	ADDQ       (AX)(R12*8), R11
 	PREFETCHT0 (R11)
+	PREFETCHT0 -1(R11)(BX*1)
 	MOVQ       R11, (R8)(R10*8)
 	INCQ       R10
 	JMP        row

@@ -189,7 +189,7 @@ func bitScalar(m bitMetric, s rowSource) {
 }
 
 // addresses finds rows that are spread over chunks. It is the one place where
-// their numbers are checked, and it asks for their first lines.
+// their numbers are checked, and it asks for their first and last lines: of short codes, all.
 func addresses() {
 	TEXT("codeAddresses", NOSPLIT, "func(chunks *[]byte, count, shift, stride int, rows *uint32, n int, at **byte) int")
 	Pragma("noescape")
@@ -221,6 +221,7 @@ func addresses() {
 	JG(LabelRef("end"))
 	ADDQ(Mem{Base: chunks, Index: chunk, Scale: 8}, row)
 	PREFETCHT0(Mem{Base: row})
+	PREFETCHT0(Mem{Base: row, Index: stride, Scale: 1, Disp: -1})
 	MOVQ(row, Mem{Base: at, Index: i, Scale: 8})
 	INCQ(i)
 	JMP(LabelRef("row"))
