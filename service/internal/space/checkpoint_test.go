@@ -166,7 +166,10 @@ func (d *disk) onDisk(t testing.TB) []byte {
 }
 
 func TestForgottenBytesLeaveTheCheckpoint(t *testing.T) {
-	const n = 2*chunkRows + 500
+	n := 2*chunkRows + 500
+	if testing.Short() {
+		n = chunkRows + 500
+	}
 	d := newDisk(t)
 	w := newWorld(Settings{Dimension: 3, Metric: memory.MetricEuclidean, IndexThreshold: 0, M: 8})
 	secret := func(id string) *memory.Observation {

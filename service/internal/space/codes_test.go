@@ -32,6 +32,9 @@ func TestAGraphIsComparedByCodes(t *testing.T) {
 		memory.MetricCosine: 0.96, memory.MetricEuclidean: 0.96,
 		memory.MetricDot: 0.92, // no metric: graphs do worse, by whatever they are compared
 	} {
+		if testing.Short() && metric != memory.MetricCosine {
+			continue // graphs take long to build under the race detector
+		}
 		t.Run(metric.String(), func(t *testing.T) {
 			d := newDisk(t)
 			w := newWorld(Settings{Dimension: 16, Metric: metric, IndexThreshold: 0})
@@ -58,14 +61,14 @@ func TestAGraphIsComparedByCodes(t *testing.T) {
 			if got := recallOf(w); got < least {
 				t.Errorf("recall@10 is %.3f", got)
 			}
+			if testing.Short() {
+				return
+			}
 			// Rows are coded as they come, and all anew after much growth.
 			w.grow(codeRows, normal)
 			w.indexAll()
 			if c = w.table.Load().codes.Load(); c.rows != 2*codeRows || c.fitted != codeRows {
 				t.Fatalf("codes of %d rows, fitted to %d", c.rows, c.fitted)
-			}
-			if testing.Short() {
-				return
 			}
 			w.grow(2*codeRows, normal)
 			w.indexAll()
@@ -135,6 +138,9 @@ func TestCodesThatAreNoGoodAreNotUsed(t *testing.T) {
 
 // A recall that began with codes of before goes on with these.
 func TestARecallOutlivesItsCodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a graph of 16,000 rows: run without -short")
+	}
 	w := newWorld(Settings{Dimension: 4, Metric: memory.MetricEuclidean, IndexThreshold: 0})
 	r := rand.New(rand.NewPCG(9, 10))
 	normal := func(int) []float32 {
