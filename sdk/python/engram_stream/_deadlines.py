@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 EXIT_TIMEOUT = 10.0
-"""Seconds that leaving a with block by an exception waits for what was observed."""
+"""Seconds that leaving a with block by an exception, or the program, waits for what was observed."""
 
 
 def deadline_of(timeout: float | None) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ._core import Core
 from ._feeds import Feed
-from .errors import EngramError, ForkedError, Rejection
+from .errors import EngramError, ForkedError, LossWarning, Rejection
 from .observation import Level
 from .options import Ack, Pressure, Stats
 
@@ -110,7 +110,7 @@ class Facts:
         lost = self._core.last - self._core.stats.durable
         if self._core.stats.observed and lost > 0:
             text = f"session {self.id} was not closed: {lost} observations are not known to be kept"
-            warnings.warn(text, ResourceWarning, stacklevel=4)
+            warnings.warn(text, LossWarning, stacklevel=4)
 
 
 def put_all(feeds: Any, item: Ack | Rejection | Pressure) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import threading
 import weakref
@@ -17,6 +19,7 @@ from ._batches import Observable
 from ._calls import Forgotten, Found, ManyResult, Method, Observed
 from ._channel import TLS, Endpoint, Key, Metadata, endpoint, trace_context
 from ._core import Core
+from ._deadlines import EXIT_TIMEOUT, deadline_of, left_of
 from ._gen.engram.v1 import admin_service_pb2 as ad
 from ._gen.engram.v1 import memory_service_pb2 as ms
 from ._gen.engram.v1 import recall_pb2 as rp
@@ -25,7 +28,7 @@ from ._progress import Progress
 from ._recalls import Recalls
 from ._status import from_rpc
 from .admin import Checkpoint, ServerStatus, SessionInfo, checkpoint_of, session_info_of, status_of
-from .errors import ClosedError, ForkedError, RejectedError
+from .errors import ClosedError, EngramError, ForkedError, RejectedError
 from .filters import Clause, Filter
 from .memory import Memory
 from .observation import Level, Stored, stored_of
@@ -393,6 +396,20 @@ def _after_fork() -> None:
     for c in _clients:
         c._lock = threading.Lock()
 
+
+def _at_exit() -> None:
+    """Let sessions that were left open get through what they hold, if that is possible soon."""
+    deadline = deadline_of(EXIT_TIMEOUT)
+    for c in list(_clients):
+        if c._pid == os.getpid() and not c._closed:
+            for s in list(c._sessions):
+                if s.error is None and s.next_sequence - 1 > s.stats.durable:
+                    with contextlib.suppress(EngramError):
+                        s.flush(timeout=left_of(deadline))
+            c.close()
+
+
+atexit.register(_at_exit)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

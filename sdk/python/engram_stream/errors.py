@@ -182,6 +182,10 @@ class ForkedError(EngramError, RuntimeError):
         super().__init__(message, reason="FORKED")
 
 
+class LossWarning(RuntimeWarning):
+    """A session was left open: some of what it was given is not known to be kept."""
+
+
 _CLASSES: dict[str, type[EngramError]] = {
     c.code: c
     for c in (

@@ -19,6 +19,7 @@ from engram_stream import (
     EngramError,
     FullError,
     Level,
+    LossWarning,
     Memory,
     NotFoundError,
     Observation,
@@ -270,7 +271,7 @@ async def test_a_session_left_open_is_told(proxy: Proxy, engram_space: str) -> N
     s = await c.open_session(engram_space)
     proxy.hold(True)
     await s.observe("x")
-    with pytest.warns(ResourceWarning, match="1 observations"):
+    with pytest.warns(LossWarning, match="1 observations"):
         await c.close()
     with pytest.raises(ClosedError):
         await s.observe("y")
@@ -285,7 +286,7 @@ def test_a_loop_that_ends_under_a_session(engram_server: Server, proxy: Proxy, e
         await s.observe("x")
         return s
 
-    with pytest.warns(ResourceWarning, match="1 observations"):
+    with pytest.warns(LossWarning, match="1 observations"):
         s = asyncio.run(forgetful())
     assert isinstance(s.error, ClosedError)
 

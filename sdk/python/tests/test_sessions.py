@@ -18,6 +18,7 @@ from engram_stream import (
     EngramError,
     FullError,
     Level,
+    LossWarning,
     NotFoundError,
     Observation,
     Pressure,
@@ -258,7 +259,7 @@ def test_a_session_left_open_is_told(proxy: Proxy, engram_space: str) -> None:
     s = c.open_session(engram_space)
     proxy.hold(True)
     s.observe("x")
-    with pytest.warns(ResourceWarning, match="1 observations are not known to be kept"):
+    with pytest.warns(LossWarning, match="1 observations are not known to be kept"):
         c.close()
     with pytest.raises(ClosedError):
         s.observe("y")
