@@ -176,7 +176,8 @@ func (t *table) makeCodes(sn *Snapshot, metric memory.Metric, yield func() bool)
 	t.unfit.Store(0)
 }
 
-// codeThrough makes codes for rows that are about to go into the graph.
+// codeThrough makes codes for rows that came since, before they go into the
+// graph.
 func (t *table) codeThrough(sn *Snapshot, end int) {
 	c := t.codes.Load()
 	if c == nil {

@@ -65,7 +65,7 @@ func (s *Space) Index(limit int, yield func() bool) int {
 			rows = append(rows, row)
 		}
 	}
-	t.codeThrough(sn, end)
+	t.codeThrough(sn, sn.rows) // those that are scanned meanwhile are scanned by code
 	done := sn.graph.InsertBatch(rows, goOn)
 	if done < len(rows) {
 		end = int(rows[done])

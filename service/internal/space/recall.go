@@ -58,10 +58,12 @@ type Answer struct {
 // scratch is one recall's working memory, pooled.
 type scratch struct {
 	top    topK
+	near   topK // by code
 	graph  hnsw.Scratch
 	scores [scanBlock]float32
 	rows   []uint32
 	code   []byte
+	found  []hnsw.Candidate
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{} }}
@@ -151,7 +153,7 @@ func (r *search) run() {
 		r.scanMask(r.mask)
 		return
 	}
-	r.scan(graphRows, r.snap.rows)
+	r.scan(r.scanCodes(graphRows, r.snap.rows), r.snap.rows)
 }
 
 // walk searches the graph; false when it gave up early.
@@ -160,11 +162,7 @@ func (r *search) walk(rows int) bool {
 	if r.q.Effort == 0 {
 		ef = max(defaultEffort, 2*r.top.k)
 	}
-	query := r.query
-	coded := r.snap.table.codes.Load()
-	if coded != nil {
-		r.code = coded.query(&query, r.code)
-	}
+	query, coded := r.coded()
 	found := r.snap.graph.Search(query, ef, func(row uint32) bool { return int(row) < rows && r.admits(row) }, &r.graph)
 	r.answer.Visited = r.graph.Visits()
 	complete := len(found) >= r.top.k || !r.graph.Exhausted()
@@ -175,30 +173,6 @@ func (r *search) walk(rows int) bool {
 		r.top.push(hit{c.Row, c.Score, true})
 	}
 	return complete
-}
-
-// rerankRows is how many of the rows nearest by code are compared by their
-// vectors, to find the k nearest.
-func rerankRows(k int) int { return max(4*k, 40) }
-
-// rerank gives candidates their true scores.
-func (r *search) rerank(found []hnsw.Candidate) []hnsw.Candidate {
-	v := r.snap.view
-	if cap(r.rows) < scanBlock {
-		r.rows = make([]uint32, scanBlock)
-	}
-	for from := 0; from < len(found); from += scanBlock {
-		part := found[from:min(len(found), from+scanBlock)]
-		rows, scores := r.rows[:len(part)], r.scores[:len(part)]
-		for i := range part {
-			rows[i] = part[i].Row
-		}
-		v.vectors.Score(r.metric, r.query, v.invNorms, rows, scores)
-		for i := range part {
-			part[i].Score = scores[i]
-		}
-	}
-	return found
 }
 
 // admits reports whether a row may be returned.
@@ -232,7 +206,7 @@ func (r *search) scan(from, to int) {
 		n := min(to-from, scanBlock, chunkRows-at)
 		scores := r.scores[:n]
 		vector.ScoreRows(r.metric, r.query, v.vectors.Flat[c][at*dim:(at+n)*dim], v.invNorms[c][at:at+n], scores)
-		r.keep(func(i int) uint32 { return uint32(from + i) }, scores)
+		r.keep(&r.top, func(i int) uint32 { return uint32(from + i) }, scores)
 		from += n
 	}
 }
@@ -250,20 +224,20 @@ func (r *search) scanMask(mask *roaring.Bitmap) {
 		}
 		scores := r.scores[:n]
 		r.snap.view.vectors.Score(r.metric, r.query, r.snap.view.invNorms, block[:n], scores)
-		r.keep(func(i int) uint32 { return block[i] }, scores)
+		r.keep(&r.top, func(i int) uint32 { return block[i] }, scores)
 	}
 }
 
-func (r *search) keep(row func(int) uint32, scores []float32) {
+func (r *search) keep(top *topK, row func(int) uint32, scores []float32) {
 	r.answer.Scanned += len(scores)
-	floor, full := r.top.floor()
+	floor, full := top.floor()
 	for i, score := range scores {
 		if full && score < floor {
 			continue
 		}
 		if h := (hit{row: row(i), score: score}); r.admits(h.row) {
-			r.top.push(h)
-			floor, full = r.top.floor()
+			top.push(h)
+			floor, full = top.floor()
 		}
 	}
 }
