@@ -61,12 +61,11 @@ const (
 
 // said is one observation as a client sends it.
 type said struct {
-	body   string               // tells it from all others
-	id     memory.ObservationID // empty: derived
-	tag    string
-	fault  string // "" or why it gets no row: see incoming
-	newer  bool   // replaces what the id stood for
-	vector []float32
+	body  string               // tells it from all others
+	id    memory.ObservationID // empty: derived
+	tag   string
+	fault string // "" or why it gets no row: see incoming
+	newer bool   // replaces what the id stood for
 }
 
 // wish is one forget.
