@@ -92,6 +92,20 @@ func qps(recall float64) func(*figures) (float64, bool) {
 	}
 }
 
+// fewest recalls that have a 99th percentile worth the name.
+const fewest = 100
+
+// p99 is that of way i of inserting beside recalls.
+func p99(i int) func(*figures) (float64, bool) {
+	return func(f *figures) (float64, bool) {
+		if i >= len(f.Ingest) || f.Ingest[i].Recalls < fewest {
+			return 0, false
+		}
+		return f.Ingest[i].P99, true
+	}
+}
+
+// beside is a number of way i of inserting beside recalls.
 func beside(i int, of func(ingest) float64) func(*figures) (float64, bool) {
 	return func(f *figures) (float64, bool) {
 		if i >= len(f.Ingest) {

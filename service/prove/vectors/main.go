@@ -124,6 +124,10 @@ func (r *results) skip(format string, args ...any) {
 
 // measure makes a data set and lets the contestants take turns on it.
 func (r *results) measure(ctx context.Context, s settings, d *dataset, dir string, commands map[string][]string) error {
+	if ctx.Err() != nil {
+		r.skip("%s: the time of the run was over", d.name)
+		return nil
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
