@@ -12,6 +12,7 @@ import (
 
 	"github.com/engram-stream/engram/service/internal/checkpoint"
 	"github.com/engram-stream/engram/service/internal/failpoint"
+	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/space"
 )
@@ -61,6 +62,10 @@ func (c *checkpoints) eraseDue(at time.Time) {
 	c.mu.Unlock()
 }
 
+// eraseAgain is how often a round that had to erase follows itself: a space that
+// was made meanwhile was no part of it.
+const eraseAgain = 3
+
 // stuckWait is how long a round waits for a space that may be waiting for the
 // disk.
 const stuckWait = time.Second
@@ -85,6 +90,9 @@ func (e *Engine) Checkpoint(ctx context.Context, wish CheckpointWish) (Checkpoin
 	e.checkpoints.rounds.Lock()
 	defer e.checkpoints.rounds.Unlock()
 	info, err := e.round(ctx, wish)
+	for again := 0; again < eraseAgain && errors.Is(err, errNotErased); again++ {
+		info, err = e.round(ctx, wish)
+	}
 	c := &e.checkpoints
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +133,7 @@ func (e *Engine) round(ctx context.Context, wish CheckpointWish) (info Checkpoin
 	defer func() { err = errors.Join(err, files.abort(err)) }()
 	var taken []*captured
 	defer func() {
-		if err != nil {
+		if err != nil && !errors.Is(err, errNotErased) {
 			// Also those that had nothing new: they have to come again.
 			for _, c := range taken {
 				if !c.dirty {
@@ -186,8 +194,19 @@ func (e *Engine) round(ctx context.Context, wish CheckpointWish) (info Checkpoin
 		return info, fmt.Errorf("trim the journal: %w", err)
 	}
 	e.opts.Log.Info("checkpoint", "number", info.Number, "spaces", info.Spaces, "bytes", info.Bytes, "position", uint64(info.Position), "trimmed_before", before, "took", info.Took.Round(time.Millisecond))
+	if wish.Erase && cat.Position < uint64(end) {
+		// The catalog is good and stays. What was to be erased is due again.
+		if pending.IsZero() {
+			pending = e.opts.Clock.Now()
+		}
+		e.checkpoints.giveBackErase(pending)
+		return info, errNotErased
+	}
 	return info, nil
 }
+
+var errNotErased = fault.Retry(fault.Unavailable, fault.Corrupt, time.Minute,
+	"the checkpoint was made, but a space could not be part of it, so that bytes of what was forgotten stay in the journal: see the status for damage, or try again")
 
 // capture takes the state of a space that changed since its checkpoint, or the
 // files of which are to be left; nil if there is no need.
