@@ -31,6 +31,7 @@ export interface Observed {
   generation: number;
   /** How many were there already with the same content. */
   duplicates: number;
+  /** What was not kept; an Observed with any is carried by a RejectedError. */
   rejections: Rejection[];
   sessionId: string;
   nextSequence: number;

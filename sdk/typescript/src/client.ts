@@ -8,7 +8,7 @@ import { type Observed, type ObserveOptions, observationsOfCall, observeRequest,
 import { Core, type OnWake } from "./core.js";
 import type { Duplex } from "./duplex.js";
 import { Encoder, type TraceContext } from "./encode.js";
-import { rejectionOf, transportError } from "./errors.js";
+import { closedError, RejectedError, rejectionOf, transportError } from "./errors.js";
 import { type Filter, filterToWire } from "./filter.js";
 import { type Observation, type Stored, storedOf } from "./observation.js";
 import { type CallOptions, levelToWire, type SessionOptions, settingsOf } from "./options.js";
@@ -64,6 +64,8 @@ const everything = { content: true, embedding: true, metadata: true };
 /** A client of one server. It connects when it is first used. */
 export class Client {
   readonly #wire: Wire;
+  readonly #open = new Set<Core>();
+  #closed = false;
 
   /** @internal Made by `connect`. */
   constructor(wire: Wire) {
@@ -72,21 +74,26 @@ export class Client {
 
   /** Opens a session, or resumes one. */
   async openSession(space: string, options: SessionOptions = {}): Promise<Session> {
-    const core = await this.#open(space, options);
+    const core = await this.#begin(space, options);
     return new Session(core, ...this.#forSession(options));
   }
 
   /** Opens a session that recalls on its own stream. */
   async openMemory(space: string, options: SessionOptions = {}): Promise<Memory> {
     const recalls = new Recalls();
-    const core = await this.#open(space, options, recalls);
+    const core = await this.#begin(space, options, recalls);
     return new Memory(recalls, core, ...this.#forSession(options));
   }
 
-  async #open(space: string, options: SessionOptions, recalls?: Recalls): Promise<Core> {
+  async #begin(space: string, options: SessionOptions, recalls?: Recalls): Promise<Core> {
+    if (this.#closed) {
+      throw closedError();
+    }
     const { duplex, onWake } = this.#wire;
     const core = new Core(space, duplex, options, settingsOf(options, duplex.defaultBatch), recalls, onWake);
     await core.open();
+    core.onEnd = () => this.#open.delete(core);
+    this.#open.add(core);
     return core;
   }
 
@@ -96,7 +103,9 @@ export class Client {
 
   /**
    * Takes a batch in one call. Retrying it is safe for observations with ids of
-   * their own, and within a session; use {@link openSession} to stream.
+   * their own, and within a session; use {@link openSession} to stream. Rejects
+   * with a {@link RejectedError} that carries the whole answer when some were not
+   * kept.
    */
   async observe(space: string, observations: Observation | readonly Observation[], options: ObserveOptions = {}): Promise<Observed> {
     const encoder = new Encoder(observationsOfCall);
@@ -114,7 +123,7 @@ export class Client {
       held,
     );
     const m = await unary((o) => this.#wire.memory.observe(request, o), options);
-    return {
+    const answer = {
       ids: m.observationIds,
       generation: Number(m.generation),
       duplicates: m.duplicates,
@@ -122,6 +131,10 @@ export class Client {
       sessionId: m.sessionId,
       nextSequence: Number(m.nextSequence),
     };
+    if (answer.rejections.length > 0) {
+      throw new RejectedError<Observed>(answer.rejections, answer);
+    }
+    return answer;
   }
 
   /** Finds the observations of a space nearest to a cue. */
@@ -281,8 +294,12 @@ export class Client {
     }
   }
 
-  /** Closes the connection. Sessions are closed by themselves, before. */
+  /** Closes the connection. Sessions are to be closed by themselves, before. */
   close(): void {
+    this.#closed = true;
+    for (const core of this.#open) {
+      core.abandon();
+    }
     this.#wire.close();
   }
 }

@@ -62,6 +62,8 @@ export class Core {
   id: string;
   /** What ended the session; undefined while it goes on. */
   error: Error | undefined;
+  /** Called when the session is over. */
+  onEnd: () => void = () => undefined;
   /** Called when room was made in the buffer, and when the session ends. */
   onRoom: () => void = () => undefined;
 
@@ -72,6 +74,7 @@ export class Core {
   #link: Link | undefined;
   #done: Promise<void> = Promise.resolve();
   #wakeUp: () => void = () => undefined;
+  #thrown: { error: unknown } | undefined;
 
   constructor(space: string, duplex: Duplex, options: SessionOptions, settings: Settings, recalls: Recalls | undefined, onWake: OnWake | undefined) {
     this.space = space;
@@ -97,7 +100,7 @@ export class Core {
   }
 
   /** Waits until something holds; rejects with what ended the session, or the signal. */
-  async until(holds: () => boolean, signal?: AbortSignal): Promise<void> {
+  async until(holds: () => boolean, signal: AbortSignal | undefined): Promise<void> {
     while (!holds()) {
       if (this.error !== undefined) {
         throw this.error;
@@ -207,7 +210,7 @@ export class Core {
       ackLevels.push(this.settings.flushTo);
     }
     const fresh = this.#options.resume === undefined && this.ledger.nothingKept;
-    return { space: this.space, mustExist, sessionId: this.id, fresh, priority: priorityToWire(priority), ackLevels };
+    return { space: this.space, mustExist, sessionId: this.id, fresh, everSent: this.ledger.everSent, priority: priorityToWire(priority), ackLevels };
   }
 
   /** Keeps the session connected until it is over. */
@@ -329,18 +332,16 @@ export class Core {
         this.ledger.ack(f.value);
         this.#changed();
         const level = levelOf(f.value.status);
-        if (level !== undefined) {
-          const ack = { level, through: Number(f.value.throughSequence), generation: Number(f.value.generation) };
-          this.acks.publish(level, ack);
-          tell(this.#options.onAck, ack);
-        }
+        const ack = { level, through: Number(f.value.throughSequence), generation: Number(f.value.generation) };
+        this.acks.publish(level, ack);
+        this.#tell(this.#options.onAck, ack);
         return;
       }
       case "rejection": {
         const r = rejectionOf(f.value);
         if (this.ledger.reject(r)) {
           this.rejections.publish(r.sequence, r);
-          tell(this.#options.onRejection, r);
+          this.#tell(this.#options.onRejection, r);
         }
         return;
       }
@@ -353,7 +354,7 @@ export class Core {
         this.nudge();
         const status = statusOf(f.value);
         this.statuses.publish("", status);
-        tell(this.#options.onStatus, status);
+        this.#tell(this.#options.onStatus, status);
         return;
       }
       case "closed":
@@ -365,6 +366,32 @@ export class Core {
         return;
       default: // of a newer server
     }
+  }
+
+  /** Calls a listener; what it throws comes back from the next flush or close. */
+  #tell<T>(listener: ((x: T) => void) | undefined, x: T): void {
+    try {
+      listener?.(x);
+    } catch (e) {
+      this.#thrown ??= { error: e };
+    }
+  }
+
+  /** Throws what a listener has thrown since this was last called. */
+  throwThrown(): void {
+    const thrown = this.#thrown;
+    this.#thrown = undefined;
+    if (thrown !== undefined) {
+      throw thrown.error instanceof Error ? thrown.error : new Error(String(thrown.error));
+    }
+  }
+
+  /** Ends the session since its client is closed; says so when anything may be lost. */
+  abandon(): void {
+    if (this.error === undefined && this.ledger.length > 0) {
+      console.warn(`engram: session ${this.id} was left open with ${String(this.ledger.length)} observations that are not known to be kept`);
+    }
+    void this.leave();
   }
 
   #changed(): void {
@@ -381,19 +408,9 @@ export class Core {
       feed.end(wanted ? undefined : this.error);
     }
     this.recalls?.fail(this.error);
+    this.onEnd();
     this.onRoom();
     this.changes.announce();
-  }
-}
-
-/** Calls a listener; what it throws is nobody's but the program's. */
-function tell<T>(listener: ((x: T) => void) | undefined, x: T): void {
-  try {
-    listener?.(x);
-  } catch (e) {
-    queueMicrotask(() => {
-      throw e;
-    });
   }
 }
 
@@ -409,15 +426,17 @@ const lasting = new Set(["unauthenticated", "permission_denied", "unimplemented"
 
 /** Reports whether an error says that coming back is of no use. */
 function isFinal(e: EngramError): boolean {
-  if (e.reason === "TRANSPORT") {
+  if (e.reason === "TRANSPORT" || e.reason === "DEADLINE") {
     return lasting.has(e.code);
   }
   return !e.retryable && !passing.has(e.code);
 }
 
+const stateNames = new Map<number, string>(Object.entries(SessionState).map(([name, n]) => [Number(n), name]));
+
 function statusOf(s: SessionStatus): Status {
   return {
-    state: (SessionState[s.state] as string | undefined) ?? `UNKNOWN_${String(s.state as number)}`,
+    state: stateNames.get(s.state) ?? `UNKNOWN_${String(s.state)}`,
     cause: s.cause,
     pressure: s.pressure,
     queueDepth: Number(s.queueDepth),

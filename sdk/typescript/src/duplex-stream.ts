@@ -28,7 +28,7 @@ export class StreamDuplex implements Duplex {
       ? this.#memory.memoryStream(messages(MemoryStreamRequestSchema, outgoing), options)
       : this.#memory.observeStream(messages(ObserveStreamRequestSchema, outgoing), options);
     for await (const m of stream) {
-      yield m.frame as ServerFrame;
+      yield m.frame;
     }
   }
 }
@@ -38,14 +38,14 @@ type RequestSchema = typeof MemoryStreamRequestSchema | typeof ObserveStreamRequ
 
 async function* messages<S extends RequestSchema>(schema: S, outgoing: AsyncIterable<ClientFrame>): AsyncIterable<MessageShape<S>> {
   for await (const f of outgoing) {
-    const m = create(schema as RequestSchema);
+    const m = create(schema);
     if (f.kind === "observations") {
       // Encoded already: as an unknown field of the message it goes out as it is.
       m.$unknown = [{ no: 2, wireType: WireType.LengthDelimited, data: batch(f.first, f.list) }];
     } else {
-      m.frame = frame(f) as typeof m.frame;
+      m.frame = frame(f);
     }
-    yield m as MessageShape<S>;
+    yield m;
   }
 }
 

@@ -22,6 +22,8 @@ export interface Introduction {
   sessionId: string;
   /** The server is not known to have kept anything of the session. */
   fresh: boolean;
+  /** The highest number that the session has sent on any stream. */
+  everSent: number;
   priority: WirePriority;
   ackLevels: AckLevel[];
 }

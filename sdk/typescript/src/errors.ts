@@ -52,16 +52,19 @@ export interface Rejection {
 }
 
 /** Says that observations were not kept; the session goes on. */
-export class RejectedError extends Error {
+export class RejectedError<Answer = undefined> extends Error {
   override readonly name = "RejectedError";
-  /** What was rejected and not yet told by an earlier RejectedError. */
+  /** What was rejected and not yet told by an earlier RejectedError; at most 10,000. */
   readonly rejections: readonly Rejection[];
+  /** The whole answer, when it was a call that was answered so. */
+  readonly answer: Answer;
 
-  constructor(rejections: readonly Rejection[]) {
+  constructor(rejections: readonly Rejection[], answer: Answer) {
     const first = rejections[0];
     const more = rejections.length > 1 ? ` (and ${String(rejections.length - 1)} more)` : "";
     super(`${first?.reason ?? ""}: ${first?.message ?? ""}${more}`);
     this.rejections = rejections;
+    this.answer = answer;
   }
 }
 
@@ -78,6 +81,11 @@ export function fullError(): EngramError {
 /** The error of a value that breaks a rule before it is sent. */
 export function invalid(field: string, message: string, reason = "INVALID_FIELD"): EngramError {
   return new EngramError(message, { code: "invalid_argument", reason, field });
+}
+
+/** The error of a wait or call that took too long. */
+export function deadlineError(ms: number): EngramError {
+  return new EngramError(`it took longer than ${String(ms)} ms`, { code: "deadline_exceeded", reason: "DEADLINE" });
 }
 
 /** The error of a connection, as opposed to one that the server reports. */
@@ -107,7 +115,7 @@ export function reasonOf(e: unknown): string {
 
 /** Spells a status code given by number, as the Connect protocol does. */
 export function codeName(code: number): string {
-  const name = Code[code] as string | undefined;
+  const name = Code[code];
   return name === undefined ? "unknown" : name.replace(/[a-z][A-Z]/g, (m) => `${m[0] ?? ""}_${m[1] ?? ""}`).toLowerCase();
 }
 
@@ -122,14 +130,18 @@ export function fromWire(e: unknown): EngramError {
   const out: ErrorInit = { code: codeName(e.code), reason: "", cause: e };
   for (const d of e.details) {
     if ("type" in d && d.type === "google.rpc.ErrorInfo") {
-      readErrorInfo(d.value as Uint8Array, out);
+      readErrorInfo(d.value, out);
     } else if ("type" in d && d.type === "google.rpc.RetryInfo") {
       out.retryable = true;
-      out.retryAfterMs = readRetryInfo(d.value as Uint8Array);
+      out.retryAfterMs = readRetryInfo(d.value);
+    } else if ("type" in d && d.type === "buf.validate.Violations") {
+      out.reason ||= "INVALID_FIELD";
+      out.field ||= readViolation(d.value);
     }
   }
   if (out.reason === "") {
-    out.reason = "TRANSPORT"; // nothing of the server's own
+    // Nothing of the server's own.
+    out.reason = e.code === Code.DeadlineExceeded ? "DEADLINE" : "TRANSPORT";
     out.retryable ??= e.code === Code.Unavailable;
   }
   return new EngramError(e.rawMessage, out);
@@ -189,6 +201,26 @@ function readRetryInfo(bytes: Uint8Array): number {
     return true;
   });
   return ms;
+}
+
+/** The field that the first of the violated rules is about. */
+function readViolation(bytes: Uint8Array): string {
+  const names: string[] = [];
+  const path = [1, 5, 1]; // Violations.violations, Violation.field, FieldPath.elements
+  const descend = (part: Uint8Array, depth: number): void => {
+    eachField(part, (no, r) => {
+      if (no === path[depth]) {
+        descend(r.bytes(), depth + 1);
+      } else if (depth === path.length && no === 2) {
+        names.push(r.string()); // FieldPathElement.field_name
+      } else {
+        return false;
+      }
+      return true;
+    });
+  };
+  descend(bytes, 0);
+  return names.join(".");
 }
 
 /** Goes through the fields of a message; `read` says whether it took one. */

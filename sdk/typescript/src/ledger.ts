@@ -67,6 +67,11 @@ export class Ledger {
     this.#maxBatch = this.#batch = settings.batch;
   }
 
+  /** The highest number sent on any stream. */
+  get everSent(): number {
+    return this.#everSent;
+  }
+
   get length(): number {
     return this.last - this.first + 1;
   }

@@ -14,21 +14,22 @@ export type Level =
   /** In the structure its space aims at. */
   | "indexed";
 
-/** @internal In the order of AckLevel, from 1. */
-export const levels = ["accepted", "durable", "visible", "indexed"] as const;
+/** In the order of AckLevel, from 1. */
+const levels = ["accepted", "durable", "visible", "indexed"] as const;
+const levelNumbers = { accepted: AckLevel.ACCEPTED, durable: AckLevel.DURABLE, visible: AckLevel.VISIBLE, indexed: AckLevel.INDEXED } as const;
 
 /** @internal */
 export function levelToWire(l: Level, field: string): AckLevel {
-  const at = levels.indexOf(l);
-  if (at < 0) {
+  const wire = levelNumbers[l] as AckLevel | undefined;
+  if (wire === undefined) {
     throw invalid(field, `${field} is ${JSON.stringify(l)}, which is no level`);
   }
-  return at + 1;
+  return wire;
 }
 
-/** @internal Undefined for a level of a newer server. */
-export function levelOf(wire: AckLevel): Level | undefined {
-  return levels[wire - 1];
+/** @internal */
+export function levelOf(wire: AckLevel): Ack["level"] {
+  return levels[wire - 1] ?? `UNKNOWN_${wire as number}`;
 }
 
 /** What every call takes. */
@@ -43,7 +44,8 @@ export interface CallOptions {
 
 /** How far a session has come: every number up to `through` was decided. */
 export interface Ack {
-  level: Level;
+  /** A level of a newer server is passed on under its number. */
+  level: Level | `UNKNOWN_${number}`;
   through: number;
   /** The generation at which the last of them is visible, if it is. */
   generation: number;
@@ -129,7 +131,7 @@ export interface SessionOptions {
    * ms; 300,000 without it. Time asleep does not count.
    */
   reconnectForMs?: number | undefined;
-  /** Called when numbers have reached a level. Callbacks must not throw. */
+  /** Called when numbers have reached a level. What a callback throws, the next `flush` or `close` throws. */
   onAck?: ((ack: Ack) => void) | undefined;
   /** Called for each observation that was not kept, for good. */
   onRejection?: ((rejection: Rejection) => void) | undefined;

@@ -7,12 +7,14 @@ import type { Observation } from "./observation.js";
 import { type Ack, type Closed, type Level, levelToWire, type Stats, type Status } from "./options.js";
 import { type Cue, type Recall, recallRequest, type RecallOptions } from "./recall.js";
 import type { Answer, Recalls } from "./recalls.js";
-import { throwIfAborted, turn } from "./waiting.js";
+import { bounded, throwIfAborted, turn } from "./waiting.js";
 
 /** What the waits of a session take. */
 export interface WaitOptions {
   /** Breaks the wait off, with the signal's reason; the session goes on. */
   signal?: AbortSignal | undefined;
+  /** Milliseconds until the wait fails with DEADLINE; the session goes on. */
+  timeoutMs?: number | undefined;
 }
 
 /** The settings of {@link Session.observeMany}. */
@@ -99,9 +101,9 @@ export class Session {
       if (this.#nonBlocking) {
         throw fullError();
       }
-      return this.#waitForRoom(held, options?.signal);
+      return this.#waitForRoom(held, bounded(options));
     } catch (e) {
-      return Promise.reject(e as Error);
+      return Promise.reject(e instanceof Error ? e : new Error(String(e)));
     }
   }
 
@@ -110,7 +112,8 @@ export class Session {
    * flush level, and resolves to the counts.
    */
   async observeMany(source: Iterable<Observation> | AsyncIterable<Observation>, options: ManyOptions = {}): Promise<Stats> {
-    const { signal, onProgress, every = 1000 } = options;
+    const { onProgress, every = 1000 } = options;
+    const signal = bounded(options);
     let n = 0;
     const one = async (o: Observation): Promise<void> => {
       await this.observe(o, { signal });
@@ -142,25 +145,30 @@ export class Session {
   async flush(options: WaitOptions & { level?: Level } = {}): Promise<void> {
     const { core } = this;
     const level = options.level === undefined ? core.settings.flushTo : levelToWire(options.level, "level");
-    if (level > Math.max(core.settings.flushTo, AckLevel.VISIBLE)) {
+    if (![AckLevel.DURABLE, AckLevel.VISIBLE, core.settings.flushTo].includes(level) && level !== AckLevel.ACCEPTED) {
       throw invalid("level", `level is "${options.level ?? ""}", and the session was not opened with flushTo "${options.level ?? ""}"`);
     }
-    await this.#drainQueue(options.signal);
+    const signal = bounded(options);
+    await this.#drainQueue(signal);
     const { last } = core.ledger;
     core.ledger.urgent = Math.max(core.ledger.urgent, last);
     core.nudge();
-    await core.until(() => core.ledger.acked(level) >= last, options.signal);
+    await core.until(() => core.ledger.acked(level) >= last, signal);
+    core.throwThrown();
     this.#throwRejected();
   }
 
   /**
    * Waits until everything is decided and visible, ends the session for good, and
-   * resolves to what the server counted. When the signal is aborted first, the
-   * session is given up where it stands.
+   * resolves to what the server counted; called again, to the same. When it is
+   * broken off, the session is given up where it stands.
    */
   async close(options: WaitOptions = {}): Promise<Closed> {
     const { ledger } = this.core;
-    await this.#finish(() => ledger.closed !== undefined, false, options.signal);
+    if (ledger.closed === undefined) {
+      await this.#finish(() => ledger.closed !== undefined, false, bounded(options));
+    }
+    this.core.throwThrown();
     this.#throwRejected();
     if (ledger.closed === undefined) {
       throw closedError();
@@ -174,22 +182,23 @@ export class Session {
    */
   async detach(options: WaitOptions = {}): Promise<void> {
     const { ledger } = this.core;
-    await this.#finish(() => ledger.acked(AckLevel.DURABLE) >= ledger.last, true, options.signal);
+    await this.#finish(() => ledger.acked(AckLevel.DURABLE) >= ledger.last, true, bounded(options));
+    this.core.throwThrown();
     this.#throwRejected();
   }
 
   /** The acks from now on, beginning with the newest of each level. */
-  acks(options?: WaitOptions): AsyncIterableIterator<Ack> {
+  acks(options?: { signal?: AbortSignal }): AsyncIterableIterator<Ack> {
     return this.core.acks.read(options?.signal);
   }
 
   /** The pressure, whenever it changes. */
-  pressure(options?: WaitOptions): AsyncIterableIterator<Status> {
+  pressure(options?: { signal?: AbortSignal }): AsyncIterableIterator<Status> {
     return this.core.statuses.read(options?.signal);
   }
 
   /** The observations that were not kept, from now on. */
-  rejections(options?: WaitOptions): AsyncIterableIterator<Rejection> {
+  rejections(options?: { signal?: AbortSignal }): AsyncIterableIterator<Rejection> {
     return this.core.rejections.read(options?.signal);
   }
 
@@ -282,7 +291,7 @@ export class Session {
   #throwRejected(): void {
     const list = this.core.ledger.takeRejected();
     if (list.length > 0) {
-      throw new RejectedError(list);
+      throw new RejectedError(list, undefined);
     }
   }
 }
@@ -306,7 +315,7 @@ export class Memory extends Session {
    */
   async recall(cue: Cue, options: Omit<RecallOptions, "headers"> = {}): Promise<Recall> {
     const request = recallRequest("", cue, options);
-    const signal = bounded(options.signal, options.timeoutMs);
+    const signal = bounded(options);
     const { ledger } = this.core;
     const { last } = ledger;
     ledger.urgent = Math.max(ledger.urgent, last);
@@ -340,13 +349,4 @@ export class Memory extends Session {
     await this.core.until(() => ledger.acked(AckLevel.VISIBLE) >= last, signal);
     return (await ask()).recall;
   }
-}
-
-/** A signal that is aborted after a time too. */
-function bounded(signal: AbortSignal | undefined, ms: number | undefined): AbortSignal | undefined {
-  if (ms === undefined) {
-    return signal;
-  }
-  const timeout = AbortSignal.timeout(ms);
-  return signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
 }

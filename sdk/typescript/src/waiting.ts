@@ -1,10 +1,36 @@
 // Waiting without polling: for a change, for a time, for a wake-up.
+import { deadlineError } from "./errors.js";
 
 /** Rejects with the signal's reason if it is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) {
     throw signal.reason as Error;
   }
+}
+
+/** A signal that is aborted after a time too, with a DEADLINE error. */
+export function bounded(o: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined } | undefined): AbortSignal | undefined {
+  const { signal, timeoutMs: ms } = o ?? {};
+  if (ms === undefined) {
+    return signal;
+  }
+  const both = new AbortController();
+  const onAbort = () => {
+    clearTimeout(timer);
+    both.abort(signal?.reason);
+  };
+  const timer = setTimeout(() => {
+    signal?.removeEventListener("abort", onAbort);
+    both.abort(deadlineError(ms));
+  }, ms);
+  // What waits is the wait, not its deadline.
+  (timer as { unref?: () => void }).unref?.();
+  if (signal?.aborted === true) {
+    onAbort();
+  } else {
+    signal?.addEventListener("abort", onAbort, { once: true });
+  }
+  return both.signal;
 }
 
 /** Whoever waits until something changes. */

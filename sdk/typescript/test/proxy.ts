@@ -10,6 +10,7 @@ export class Proxy {
   #target: string;
   #closed = false; // refuses new connections
   #held = false; // passes nothing on
+  #tried: () => void = () => undefined;
 
   private constructor(target: string) {
     this.#target = target;
@@ -37,6 +38,7 @@ export class Proxy {
 
   #accept(client: Socket): void {
     this.opened++;
+    this.#tried();
     if (this.#closed) {
       client.resetAndDestroy();
       return;
@@ -88,6 +90,15 @@ export class Proxy {
   #stall([client, server]: [Socket, Socket]): void {
     client.unpipe(server).pause();
     server.unpipe(client).pause();
+  }
+
+  /** Waits until n more connections were tried. */
+  async tried(n: number): Promise<void> {
+    for (; n > 0; n--) {
+      await new Promise<void>((resolve) => {
+        this.#tried = resolve;
+      });
+    }
   }
 
   /** Takes connections, and passes on what new ones carry. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { once } from "node:events";
 
-const built = fileURLToPath(new URL("../../../../bin/engram", import.meta.url));
+const built = fileURLToPath(new URL("../../../bin/engram", import.meta.url));
 
 /** The program under test: ENGRAM_SERVER, or what `make build` makes. */
 export const program = process.env["ENGRAM_SERVER"] ?? built;
@@ -48,7 +48,7 @@ export class Server {
         break;
       }
     }
-    if (this.address === "" || child.exitCode !== null) {
+    if (this.address === "") {
       throw new Error(`the server said ${JSON.stringify(said)}`);
     }
     // It listens before it has read its journal, and says so: nothing but asking tells.
@@ -81,8 +81,8 @@ export class Server {
   async #end(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#process;
     this.#process = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) {
-      return child?.exitCode ?? 0;
+    if (child?.exitCode !== null || child.signalCode !== null) {
+      return child?.exitCode ?? 0; // it is not there, or ended by itself
     }
     const ended = once(child, "exit");
     child.kill(signal);
