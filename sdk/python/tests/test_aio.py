@@ -299,6 +299,24 @@ def test_a_loop_that_ends_under_a_session(engram_server: Server, proxy: Proxy, e
         asyncio.run(elsewhere(c))
 
 
+@pytest.mark.parametrize("end", ["close", "detach", "abandon"])
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_loops_one_after_another(
+    engram_server: Server, engram_space: str, end: str, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def once() -> None:
+        async with AsyncClient(engram_server.address) as c:
+            s = await c.open_session(engram_space)
+            if count:
+                await s.observe_many(vectors=[[1, 2]] * count)
+            await getattr(s, end)()
+
+    for _ in range(8):
+        asyncio.run(once())
+    # What a loop leaves under way in gRPC fails, in the log, in the next one.
+    assert [r.getMessage() for r in caplog.records] == []
+
+
 async def test_reprs(client: AsyncClient, engram_space: str) -> None:
     async with client.open_session(engram_space) as s:
         assert re.fullmatch(r"<AsyncSession \w+ into '.*', open, 0 observed, 0 durable, 0 reconnects>", repr(s))

@@ -62,6 +62,8 @@ class Mirror(grpc.GenericRpcHandler):
             else:
                 answer = ms.ObserveStreamResponse(closed=sp.Closed(final_sequence=f.close.last_sequence))
             yield answer.SerializeToString()
+            if f.HasField("close"):
+                return
 
 
 def deny(_: bytes, context: grpc.ServicerContext) -> bytes:

@@ -110,7 +110,8 @@ class AsyncClient:
                 s._warn_of_loss()
                 await s.abandon()
         if self._channel is not None:
-            await self._channel.close()
+            channel, self._channel = self._channel, None
+            await channel.close()
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -79,6 +79,7 @@ class AsyncSession(Facts):
         self._changed, self._work = Signal(), Signal()
         self._feeds: weakref.WeakSet[Feed[Any]] = weakref.WeakSet()
         self._failed_callback: BaseException | None = None
+        self._call: Any = None  # the stream; owned by the task, once that runs
         self._task: asyncio.Task[None] | None = None
 
     async def _open(self, timeout: float | None) -> None:
@@ -310,6 +311,7 @@ class AsyncSession(Facts):
             if first is grpc.aio.EOF:
                 raise error_of("unavailable", "the server ended the stream", reason="TRANSPORT", retryable=True)
             core.welcomed(first)
+            self._call = call
             self._changed.set()
         except asyncio.TimeoutError:
             call.cancel()
@@ -343,9 +345,15 @@ class AsyncSession(Facts):
         """End the session, if it still runs, and wait for its tasks."""
         self._core.end(None)
         self._changed.set()
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        task, self._task = self._task, None  # the frames that its end holds on to go with it
+        if task is not None and not task.done():
+            if self._core.closed is not None:
+                await asyncio.wait({task}, timeout=LAST_WORD)  # it sees the stream out
+            task.cancel()
+            await asyncio.wait({task})
+        if self._call is not None:
+            self._call.cancel()  # should the task never have begun
+            self._call = None
 
     async def _run(self, call: Any) -> None:
         """Keep the session connected until it is over."""
@@ -429,6 +437,7 @@ class AsyncSession(Facts):
                     put_all(self._feeds, told)
                     self._tell(told)
                 if core.closed is not None:
+                    await _see_out(call)
                     return None, 0.0
         except (grpc.RpcError, asyncio.InvalidStateError) as err:
             ended = from_rpc(err)
@@ -436,6 +445,18 @@ class AsyncSession(Facts):
             gone = gone_away(away)
             return gone, max(gone.retry_after, 0.001)
         return ended, 0.0
+
+
+async def _see_out(call: Any) -> None:
+    """Let a stream end by itself: what is under way in gRPC when a loop ends makes noise in the next one."""
+    with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError, asyncio.TimeoutError):
+        while await asyncio.wait_for(call.read(), LAST_WORD) is not grpc.aio.EOF:
+            pass
+        await asyncio.wait_for(call.code(), LAST_WORD)
+
+
+LAST_WORD = 2.0
+"""Seconds in which a server ends a stream on which everything was said."""
 
 
 async def _introduce(call: Any, init: bytes) -> Any:
