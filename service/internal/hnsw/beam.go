@@ -85,3 +85,11 @@ func (b *beam) best() int {
 
 // close marks the row at a position as expanded.
 func (b *beam) close(at int) { b.open[at/64] &^= 1 << (at % 64) }
+
+// worst is what a key must exceed to be among limit rows: 0 if there are fewer.
+func (b *beam) worst(limit int) key {
+	if len(b.keys) < limit {
+		return 0
+	}
+	return b.keys[limit-1]
+}

@@ -16,7 +16,7 @@ type Query = vector.Query
 // inserted until the graph is dropped, and must give the same score each time.
 type Scorer interface {
 	// ScoreRows sets out[i] to the score of rows[i] against query; len(out)
-	// is len(rows), at most 2M+1. Neither slice may be kept.
+	// is len(rows), at most 4M. Neither slice may be kept.
 	ScoreRows(query Query, rows []uint32, out []float32)
 	// QueryOf returns the query form of a stored row. It is valid, and
 	// unchanged, for as long as the row is.

@@ -34,33 +34,24 @@ func (w *workspace) init(cfg Config) {
 	w.pruning.init(cfg)
 }
 
-// InsertBatch inserts rows in the order given, calling yield before each but
-// the first: when it returns false the batch ends there. It returns how many
-// rows were done, so that the rest can be inserted later. yield nil never
-// stops. It is there to give way to recalls: an insert takes in the order of
-// 0.1 ms (10,000 rows of 768 components), and cannot be interrupted.
-func (g *Graph) InsertBatch(rows []uint32, yield func() bool) (done int) {
-	for i, row := range rows {
-		if i > 0 && yield != nil && !yield() {
-			return i
-		}
-		g.Insert(row)
-	}
-	return len(rows)
-}
-
 // Insert links a row into the graph (Algorithm 1); searches find it from some
 // moment during the call on. Rows may come in any order, each below or equal
 // to MaxRow, and memory is taken for the range they span. A row that is there
 // already is left alone. It panics when called concurrently with itself.
 func (g *Graph) Insert(row uint32) {
-	if row > MaxRow {
-		panic(fmt.Sprintf("hnsw: row %d exceeds %d", row, uint32(MaxRow)))
-	}
 	g.begin("Insert")
 	defer g.inserting.Store(false)
 	defer runtime.KeepAlive(g)
-	if g.Contains(row) {
+	g.insert(row, 0)
+}
+
+// insert is Insert by whoever has begun. near, if not 0, is a row near the other,
+// from where the search of layer 0 begins.
+func (g *Graph) insert(row uint32, near key) {
+	if row > MaxRow {
+		panic(fmt.Sprintf("hnsw: row %d exceeds %d", row, uint32(MaxRow)))
+	}
+	if g.store.level(row) >= 0 {
 		return
 	}
 	level := g.cfg.level(row)
@@ -73,7 +64,7 @@ func (g *Graph) Insert(row uint32) {
 		g.setEntryPoint(row, level)
 		return
 	}
-	g.link(row, level, entry, top)
+	g.link(row, level, entry, top, near)
 	g.length.Add(1)
 	if level > top {
 		g.setEntryPoint(row, level)
@@ -90,13 +81,17 @@ func (g *Graph) begin(call string) {
 // link finds the neighbours of a placed row and ties it to them: first all of
 // the row's own lists, then the row becomes part of the graph, then the links
 // to it.
-func (g *Graph) link(row uint32, level int, entry uint32, top int) {
+func (g *Graph) link(row uint32, level int, entry uint32, top int, near key) {
 	w := &g.work
 	s := &w.scratch
 	q := g.scorer.QueryOf(row)
 	s.begin(g.bound.Load(), g.store.baseSlots)
-	near := makeKey(g.scoreOne(q, entry, s), entry)
 	layer := top
+	if near != 0 && level == 0 {
+		layer = 0
+	} else {
+		near = makeKey(g.scoreOne(q, entry, s), entry)
+	}
 	for ; layer > level; layer-- {
 		near = g.descend(q, near, layer, s)
 	}

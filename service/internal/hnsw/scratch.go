@@ -36,9 +36,9 @@ func (s *Scratch) begin(bound uint64, slots int) {
 	if words := int((bound + 63) / 64); words > len(s.visited) {
 		s.visited = make([]uint64, words+words/8)
 	}
-	if cap(s.rows) < slots {
-		s.rows = make([]uint32, 0, slots)
-		s.scores = make([]float32, slots)
+	if cap(s.rows) < 2*slots {
+		s.rows = make([]uint32, 0, 2*slots)
+		s.scores = make([]float32, 2*slots)
 	}
 	s.bound = int(bound)
 	s.visits = 0
@@ -82,10 +82,11 @@ func (s *Scratch) grow(word int) {
 // unvisited marks the rows a list links to and returns, in s.rows, those that
 // were not marked before. Whether one was is anybody's guess, so that it must
 // not be a branch.
-func (s *Scratch) unvisited(list []uint32) []uint32 {
+func (s *Scratch) unvisited(list, rows []uint32) []uint32 {
 	visited := s.visited
-	rows := s.rows[:len(list)]
-	n := 0
+	n := len(rows)
+	before := n
+	rows = rows[:n+len(list)]
 	for i := range list {
 		link := atomic.LoadUint32(&list[i])
 		if link == 0 {
@@ -103,7 +104,7 @@ func (s *Scratch) unvisited(list []uint32) []uint32 {
 		n += int(^x >> (row % 64) & 1)
 	}
 	rows = rows[:n]
-	s.touched = append(s.touched, rows...)
+	s.touched = append(s.touched, rows[before:]...)
 	return rows
 }
 
