@@ -92,6 +92,8 @@ func (d diagnosis) print(out io.Writer) error {
 		end := "it was not closed in order, as after a crash"
 		if j.Clean {
 			end = "it was closed in order"
+		} else if j.Frames == 0 {
+			end = "nothing was written to it yet"
 		}
 		w.say("The journal has %d frames in %d segments, from position %d to %d; %s.", j.Frames, j.Segments, j.First, j.End, end)
 	}
