@@ -299,7 +299,7 @@ def test_a_loop_that_ends_under_a_session(engram_server: Server, proxy: Proxy, e
         asyncio.run(elsewhere(c))
 
 
-@pytest.mark.parametrize("end", ["close", "detach", "abandon"])
+@pytest.mark.parametrize("end", ["close", "detach"])
 @pytest.mark.parametrize("count", [0, 1, 500])
 def test_loops_one_after_another(
     engram_server: Server, engram_space: str, end: str, count: int, caplog: pytest.LogCaptureFixture

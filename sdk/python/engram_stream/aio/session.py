@@ -81,6 +81,7 @@ class AsyncSession(Facts):
         self._failed_callback: BaseException | None = None
         self._call: Any = None  # the stream; owned by the task, once that runs
         self._task: asyncio.Task[None] | None = None
+        self._leaving = False  # the stream is to end in good order
 
     async def _open(self, timeout: float | None) -> None:
         call = await self._connect(timeout)
@@ -220,7 +221,7 @@ class AsyncSession(Facts):
     async def _finish(self, timeout: float | None, detach: bool) -> Closed | None:
         self._check()
         deadline = deadline_of(timeout)
-        core = self._core
+        core, done = self._core, False
         try:
             core.draining, core.detaching = True, detach
             core.hurry()
@@ -229,15 +230,16 @@ class AsyncSession(Facts):
                 await self._await(deadline)
             if core.error is not None and core.closed is None:
                 raise core.error.again()
+            done = True
         finally:
-            await self._leave()
+            await self._leave(patient=done)
         self._raise_kept()
         return core.closed
 
     async def abandon(self) -> None:
         """Give the session up where it stands, without waiting. The server keeps it, to be resumed."""
         self._check()
-        await self._leave()
+        await self._leave(patient=False)
 
     async def __aenter__(self) -> AsyncSession:
         return self
@@ -330,6 +332,10 @@ class AsyncSession(Facts):
         """Send what there is to send on a stream until it ends, which the receiver notices."""
         core = self._core
         while True:
+            if self._leaving:
+                with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
+                    await call.done_writing()
+                return
             frame, wait = core.next_frame(time.monotonic())
             if frame is None:
                 await self._work.wait(wait)
@@ -341,13 +347,15 @@ class AsyncSession(Facts):
             except (grpc.RpcError, asyncio.InvalidStateError):
                 return
 
-    async def _leave(self) -> None:
+    async def _leave(self, patient: bool) -> None:
         """End the session, if it still runs, and wait for its tasks."""
         self._core.end(None)
         self._changed.set()
         task, self._task = self._task, None  # the frames that its end holds on to go with it
         if task is not None and not task.done():
-            if self._core.closed is not None:
+            if patient and self._call is not None:
+                self._leaving = True
+                self._work.set()
                 await asyncio.wait({task}, timeout=LAST_WORD)  # it sees the stream out
             task.cancel()
             await asyncio.wait({task})
@@ -388,7 +396,8 @@ class AsyncSession(Facts):
                 await asyncio.wait({sender})
                 if not sender.cancelled() and (bug := sender.exception()) is not None:
                     raise bug
-            if why is None or (is_final(why) and not after):
+                self._call = None
+            if self._leaving or why is None or (is_final(why) and not after):
                 return why
             if self._core.recalls is not None:
                 self._core.recalls.cut()
