@@ -37,7 +37,7 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-SUITES := go failpoints race wire python
+SUITES := go failpoints race wire python typescript
 ALSO   ?= # further suites that the closing line counts
 
 # Packages with tests that need faults inside a real process.
@@ -46,7 +46,7 @@ FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*fai
 .PHONY: test
 test: ## everything that has to hold; nothing in it is timed
 	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
-	for suite in test-go test-race test-wire test-python; do $(MAKE) $$suite || failed=1; done; \
+	for suite in test-go test-race test-wire test-python test-typescript; do $(MAKE) $$suite || failed=1; done; \
 	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
@@ -148,6 +148,26 @@ fuzz-short: ## every fuzz target for FUZZTIME (20s)
 fuzz-disk: ## the fuzz targets of what reads the disk for FUZZTIME (20s)
 	@.ci/fuzz $(FUZZTIME) 'internal/(journal|checkpoint|space|hnsw|filter)$$'
 
+# The TypeScript SDK: dist is what ships, build holds its compiled tests.
+SDK_TYPESCRIPT := sdk/typescript
+
+.PHONY: test-typescript
+test-typescript: build ## the tests of the TypeScript SDK, by both transports, against real servers
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) -s $(SDK_TYPESCRIPT)/dist/node.js && \
+	  rm -rf $(SDK_TYPESCRIPT)/build && npm --prefix $(SDK_TYPESCRIPT) run -s pretest && \
+	  ENGRAM_SERVER=$(CURDIR)/bin/engram $(TESTS) junit typescript -C $(SDK_TYPESCRIPT) node --test \
+	    --test-reporter=dot --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination={xml} build/; \
+	else $(TESTS) skip typescript "the TypeScript SDK's tests need Node 20"; fi
+
+$(SDK_TYPESCRIPT)/node_modules/.stamp: $(SDK_TYPESCRIPT)/package-lock.json
+	cd $(SDK_TYPESCRIPT) && npm install --no-save --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(SDK_TYPESCRIPT)/dist/node.js: $(SDK_TYPESCRIPT)/node_modules/.stamp $(shell find sdk/typescript/src -name '*.ts') sdk/typescript/tsconfig.json sdk/typescript/tsconfig.build.json
+	@rm -rf $(SDK_TYPESCRIPT)/dist
+	npm --prefix $(SDK_TYPESCRIPT) run -s build
+
 # --- generated code ----------------------------------------------------------
 
 # What `make generate` writes, and nobody else does.
@@ -223,13 +243,17 @@ $(GOLANGCI):
 	@mv $(BIN)/golangci-lint $@
 
 .PHONY: lint
-lint: $(GOLANGCI) lint-python ## gofmt, vet and golangci-lint; ruff and mypy
+lint: $(GOLANGCI) lint-python lint-typescript ## gofmt, vet and golangci-lint; ruff and mypy; tsc and eslint
 	@unformatted=$$(gofmt -l service sdk conformance); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
 	$(GOLANGCI) run ./...
 	cd conformance && $(GOLANGCI) run ./...
 	cd service/prove/peers && $(GOLANGCI) run ./...
 	cd service/prove/vectors && $(GOLANGCI) run ./...
+
+.PHONY: lint-typescript
+lint-typescript: $(SDK_TYPESCRIPT)/dist/node.js ## tsc --strict and eslint over the TypeScript SDK and its generated messages
+	npm --prefix $(SDK_TYPESCRIPT) run -s lint
 
 .PHONY: lint-python
 lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK
@@ -246,4 +270,4 @@ check: lint check-generated breaking docs-check test ## all that CI runs
 
 .PHONY: clean
 clean: ## remove what was built and fetched
-	rm -rf bin .cache .tools/node_modules conformance/interop/node/node_modules
+	rm -rf bin .cache .tools/node_modules conformance/interop/node/node_modules $(addprefix $(SDK_TYPESCRIPT)/,node_modules dist build)

@@ -29,7 +29,7 @@ export function levelToWire(l: Level, field: string): AckLevel {
 
 /** @internal */
 export function levelOf(wire: AckLevel): Ack["level"] {
-  return levels[wire - 1] ?? `UNKNOWN_${wire as number}`;
+  return levels[wire - 1] ?? `UNKNOWN_${String(wire)}`;
 }
 
 /** What every call takes. */
@@ -45,7 +45,7 @@ export interface CallOptions {
 /** How far a session has come: every number up to `through` was decided. */
 export interface Ack {
   /** A level of a newer server is passed on under its number. */
-  level: Level | `UNKNOWN_${number}`;
+  level: Level | `UNKNOWN_${string}`;
   through: number;
   /** The generation at which the last of them is visible, if it is. */
   generation: number;
