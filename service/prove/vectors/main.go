@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -137,6 +138,7 @@ func (r *results) measure(ctx context.Context, s settings, d *dataset, dir strin
 		r.skip("%s: %v", d.name, err)
 		return nil
 	}
+	debug.FreeOSMemory() // the vectors: they are in the files
 	r.sets, r.seen[d] = append(r.sets, d), map[string]rounds{}
 	failed := map[string]bool{}
 	for round := range d.rounds {

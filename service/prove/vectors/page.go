@@ -31,7 +31,9 @@ func (r *results) page(s settings) string {
 	for _, c := range r.contestants {
 		line("- %s: %s.", c.name, c.what)
 	}
-	line("\nVersions: %s.", strings.Join(r.versions, ", "))
+	if len(r.versions) > 0 {
+		line("\nVersions: %s.", strings.Join(r.versions, ", "))
+	}
 	line("\nBytes a row are the growth of the process's own memory (resident, files not counted), full vectors included, while the rows were inserted. "+
 		"While inserting: one thread inserts as fast as it can, another one asks one question at a time, at most one each %v, with the narrowest width measured that has recall .95; on at most %d seconds' worth of further rows. "+
 		"hnswlib's documentation does not allow recalls beside inserts; “no lock” does it all the same. A p99 of fewer than %d recalls is not given.",
