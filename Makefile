@@ -256,10 +256,10 @@ lint-typescript: $(SDK_TYPESCRIPT)/dist/node.js ## tsc --strict and eslint over 
 	npm --prefix $(SDK_TYPESCRIPT) run -s lint
 
 .PHONY: lint-python
-lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK
-	$(VENV)/bin/ruff check --quiet $(SDK_PYTHON)
-	$(VENV)/bin/ruff format --quiet --check $(SDK_PYTHON)
-	cd $(SDK_PYTHON) && $(VENV)/bin/mypy
+lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK and client
+	$(VENV)/bin/ruff check --quiet $(SDK_PYTHON) clients/python
+	$(VENV)/bin/ruff format --quiet --check $(SDK_PYTHON) clients/python
+	cd $(SDK_PYTHON) && $(VENV)/bin/mypy && $(VENV)/bin/mypy ../../clients/python/python_client.py
 
 .PHONY: docs-check
 docs-check: ## fail on links in the docs that lead nowhere
