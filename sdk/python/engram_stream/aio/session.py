@@ -30,37 +30,10 @@ from .._status import from_rpc
 from ..errors import ClosedError, DeadlineError, EngramError, FullError, Rejection, error_of
 from ..observation import Level
 from ..options import Ack, Closed, Pressure
+from ._stream import LAST_WORD, Signal, introduce, put, see_out
 
 if TYPE_CHECKING:
     from .client import AsyncClient
-
-
-class Signal:
-    """Wakes all who wait for it. It remembers nothing: look before and after."""
-
-    def __init__(self) -> None:
-        self._waiters: set[asyncio.Future[None]] = set()
-
-    def set(self) -> None:
-        """Wake who waits."""
-        waiters, self._waiters = self._waiters, set()
-        for w in waiters:
-            if not w.done():
-                w.set_result(None)
-
-    async def wait(self, timeout: float | None = None) -> bool:
-        """Wait; False when the time was over first."""
-        w: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(w)
-        try:
-            if timeout is None:
-                await w
-                return True
-            done, _ = await asyncio.wait({w}, timeout=timeout)
-            return bool(done)
-        finally:
-            self._waiters.discard(w)
-            w.cancel()
 
 
 class AsyncSession(Facts):
@@ -309,7 +282,7 @@ class AsyncSession(Facts):
         metadata = self._context.copy().run(self._client._endpoint.metadata)
         call = self._client._stream(method.path, metadata)
         try:
-            first = await asyncio.wait_for(_introduce(call, core.init_frame()), limit)
+            first = await asyncio.wait_for(introduce(call, core.init_frame()), limit)
             if first is grpc.aio.EOF:
                 raise error_of("unavailable", "the server ended the stream", reason="TRANSPORT", retryable=True)
             core.welcomed(first)
@@ -342,9 +315,7 @@ class AsyncSession(Facts):
                 continue
             if core.recalls is not None:
                 self._changed.set()  # a recall waits until what it has to see is under way
-            try:
-                await call.write(frame)
-            except (grpc.RpcError, asyncio.InvalidStateError):
+            if not await put(call, frame):
                 return
 
     async def _leave(self, patient: bool) -> None:
@@ -446,7 +417,7 @@ class AsyncSession(Facts):
                     put_all(self._feeds, told)
                     self._tell(told)
                 if core.closed is not None:
-                    await _see_out(call)
+                    await see_out(call)
                     return None, 0.0
         except (grpc.RpcError, asyncio.InvalidStateError) as err:
             ended = from_rpc(err)
@@ -454,24 +425,6 @@ class AsyncSession(Facts):
             gone = gone_away(away)
             return gone, max(gone.retry_after, 0.001)
         return ended, 0.0
-
-
-async def _see_out(call: Any) -> None:
-    """Let a stream end by itself: what is under way in gRPC when a loop ends makes noise in the next one."""
-    with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError, asyncio.TimeoutError):
-        while await asyncio.wait_for(call.read(), LAST_WORD) is not grpc.aio.EOF:
-            pass
-        await asyncio.wait_for(call.code(), LAST_WORD)
-
-
-LAST_WORD = 2.0
-"""Seconds in which a server ends a stream on which everything was said."""
-
-
-async def _introduce(call: Any, init: bytes) -> Any:
-    with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):  # reading tells why
-        await call.write(init)
-    return await call.read()
 
 
 class AsyncEvents(Generic[T]):
