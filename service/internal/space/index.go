@@ -3,6 +3,7 @@ package space
 import (
 	"runtime"
 
+	"github.com/engram-stream/engram/service/internal/hnsw"
 	"github.com/engram-stream/engram/service/internal/memory"
 )
 
@@ -66,7 +67,7 @@ func (s *Space) Index(limit int, yield func() bool) int {
 		}
 	}
 	t.codeThrough(sn, sn.rows) // those that are scanned meanwhile are scanned by code
-	done := sn.graph.InsertBatch(rows, goOn)
+	done := s.insert(sn.graph, rows, goOn)
 	if done < len(rows) {
 		end = int(rows[done])
 	}
@@ -75,4 +76,26 @@ func (s *Space) Index(limit int, yield func() bool) int {
 		s.publish(false, func(now *Snapshot) { now.indexed = end })
 	}
 	return moved
+}
+
+// ordered is the largest batch that the graph inserts in the order given.
+const ordered = 32
+
+// insert moves rows into the graph and returns how many, from the first, are
+// there. Under the dot product, which is no metric, neighbours that come after
+// each other make a graph that finds less (recall@10 .86 in place of .95 on
+// normal vectors with a mean): these are inserted as they came.
+func (s *Space) insert(g *hnsw.Graph, rows []uint32, yield func() bool) (done int) {
+	if s.Settings().Metric != memory.MetricDot {
+		return g.InsertBatch(rows, yield)
+	}
+	for done < len(rows) {
+		part := rows[done:min(len(rows), done+ordered)]
+		n := g.InsertBatch(part, yield)
+		done += n
+		if n < len(part) || !yield() {
+			break
+		}
+	}
+	return done
 }
