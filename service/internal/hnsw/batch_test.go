@@ -125,6 +125,45 @@ func TestRecallOfBatches(t *testing.T) {
 	}
 }
 
+// A narrower search compares fewer rows, for as long as it is asked for.
+func TestNarrow(t *testing.T) {
+	const rows, dim = 2000, 16
+	f := newFlatScorer(memory.MetricCosine, dim, mixture(rand.New(rand.NewPCG(1, 1)), 2*rows, dim))
+	counted := &countingScorer{flatScorer: f}
+	g := New(Config{EfConstruction: 80}, counted)
+	g.InsertBatch(batchOf(rows), nil)
+	work := func(part []uint32) int {
+		counted.rows = 0
+		g.InsertBatch(part, nil)
+		return counted.rows
+	}
+	more := batchOf(2 * rows)[rows:]
+	wide := work(more[:500])
+	g.Narrow(20)
+	narrow := work(more[500:1000])
+	g.Narrow(0)
+	again := work(more[1000:1500])
+	g.Narrow(1000)
+	still := work(more[1500:])
+	t.Logf("rows compared: %d, narrow %d, wide again %d and %d", wide, narrow, again, still)
+	if 3*narrow > 2*wide || 3*narrow > 2*again || 3*narrow > 2*still || still > 2*wide {
+		t.Errorf("rows compared: %d, narrow %d, wide again %d and %d", wide, narrow, again, still)
+	}
+	if err := g.Check(); err != nil || g.Config().EfConstruction != 80 {
+		t.Errorf("%v; EfConstruction %d", err, g.Config().EfConstruction)
+	}
+}
+
+type countingScorer struct {
+	*flatScorer
+	rows int
+}
+
+func (c *countingScorer) ScoreRows(q Query, rows []uint32, out []float32) {
+	c.rows += len(rows)
+	c.flatScorer.ScoreRows(q, rows, out)
+}
+
 // While batches go in and what is old is removed, others search: rows that
 // stay are all found, and none that no batch has held yet.
 func TestConcurrentBatchRemoveAndSearch(t *testing.T) {

@@ -106,14 +106,15 @@ func BenchmarkCodes(b *testing.B) {
 			asked[i] = c.query(all[(rows+i)*dim : (rows+i+1)*dim])
 			truth[i] = f.exact(asked[i], k, nil)
 		}
-		for _, batch := range []int{1, 256, batchRows} {
-			b.Run(fmt.Sprintf("%d/batches of %d", dim, batch), func(b *testing.B) {
+		for _, by := range []struct{ batch, breadth int }{{1, 0}, {256, 0}, {batchRows, 0}, {batchRows, 48}} {
+			b.Run(fmt.Sprintf("dim=%d/batch=%d/narrow=%d", dim, by.batch, by.breadth), func(b *testing.B) {
 				runtime.LockOSThread()
 				defer runtime.UnlockOSThread()
 				for b.Loop() {
 					g := New(Config{}, c)
+					g.Narrow(by.breadth)
 					began := cpuSeconds(b)
-					for part := range slices.Chunk(batchOf(rows), batch) {
+					for part := range slices.Chunk(batchOf(rows), by.batch) {
 						g.InsertBatch(part, func() bool { return true })
 					}
 					b.ReportMetric(rows/(cpuSeconds(b)-began), "inserts/cpu-s")

@@ -33,7 +33,7 @@ type Candidate struct {
 const MaxRow = math.MaxUint32 - 1
 
 // Graph is the graph. One goroutine at a time may call Insert, InsertBatch,
-// Remove, WriteImage and Check; every other method may be called at any time by
+// Narrow, Remove, WriteImage and Check; every other method may be called at any time by
 // anyone.
 type Graph struct {
 	cfg    Config
@@ -49,6 +49,7 @@ type Graph struct {
 	// The inserter's own.
 	inserting atomic.Bool
 	work      workspace
+	breadth   int // of the search for a new row's neighbours
 
 	// owner is what keeps the memory of a loaded image. The collector does not
 	// see the slices that lie in it, so each method keeps the graph alive, and
@@ -59,7 +60,7 @@ type Graph struct {
 // New makes an empty graph over the rows of s.
 func New(cfg Config, s Scorer) *Graph {
 	cfg = cfg.withDefaults()
-	g := &Graph{cfg: cfg, scorer: s}
+	g := &Graph{cfg: cfg, scorer: s, breadth: cfg.EfConstruction}
 	g.store.init(cfg.M)
 	g.work.init(cfg)
 	return g
@@ -70,6 +71,20 @@ func (g *Graph) Config() Config { return g.cfg }
 
 // Len is the number of rows in the graph.
 func (g *Graph) Len() int { return int(g.length.Load()) }
+
+// Narrow makes the inserts that follow search with breadth ef instead of the
+// configured EfConstruction, or with that again if ef is 0 or greater; never
+// less than M. It is for times when rows come faster than they can be inserted:
+// see the package's measurements for what it gains and costs. It is the
+// inserter's own, and no image knows of it.
+func (g *Graph) Narrow(ef int) {
+	g.begin("Narrow")
+	defer g.inserting.Store(false)
+	if ef <= 0 {
+		ef = g.cfg.EfConstruction
+	}
+	g.breadth = min(max(ef, g.cfg.M), g.cfg.EfConstruction)
+}
 
 // MaxLevel is the highest layer that has a row, −1 when there is none.
 func (g *Graph) MaxLevel() int {
