@@ -20,10 +20,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -76,7 +78,9 @@ func compare(s settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	ctx, cancel := context.WithTimeout(context.Background(), s.within)
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(interrupted, s.within)
 	defer cancel()
 
 	r := &results{seen: map[*dataset]map[string]rounds{}}
@@ -102,6 +106,9 @@ func compare(s settings) (err error) {
 		if err := r.measure(ctx, s, d, filepath.Join(dir, "data"), commands); err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}
+	}
+	if interrupted.Err() != nil {
+		return errors.New("interrupted")
 	}
 	text := r.page(s)
 	fmt.Print(text)
