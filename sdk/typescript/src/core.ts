@@ -210,7 +210,7 @@ export class Core {
       ackLevels.push(this.settings.flushTo);
     }
     const fresh = this.#options.resume === undefined && this.ledger.nothingKept;
-    return { space: this.space, mustExist, sessionId: this.id, fresh, everSent: this.ledger.everSent, priority: priorityToWire(priority), ackLevels };
+    return { space: this.space, mustExist, sessionId: this.id, fresh, taken: this.ledger.taken, priority: priorityToWire(priority), ackLevels };
   }
 
   /** Keeps the session connected until it is over. */

@@ -6,6 +6,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  type Ack,
   AckLevel,
   AckSchema,
   ClosedSchema,
@@ -37,18 +38,22 @@ const tickMs = 5_000;
 const asleepMs = 90_000;
 /** What is durable is visible long before this, unless the watch is dead. */
 const stalledMs = 30_000;
+/** An own call that was given up ends on the server long before this. */
+const busyMs = 5_000;
 
 export class CallsDuplex implements Duplex {
   readonly observationsField = observationsOfCall;
   readonly defaultBatch = 256; // each is a round trip and a commit
   readonly #clients: Clients;
+  /** Since when sessions, by id, have been in use by somebody. */
+  readonly #busy = new Map<string, number>();
 
   constructor(clients: Clients) {
     this.#clients = clients;
   }
 
   async *open(outgoing: AsyncIterable<ClientFrame>, call: DuplexCall): AsyncIterable<ServerFrame> {
-    const feed = new Feeding(this.#clients, call);
+    const feed = new Feeding(this.#clients, call, this.#busy);
     try {
       yield* feed.run(outgoing);
     } finally {
@@ -61,6 +66,9 @@ export class CallsDuplex implements Duplex {
 class Feeding {
   readonly #clients: Clients;
   readonly #headers: Headers;
+  readonly #busy: Map<string, number>;
+  /** Acks of the watch that go beyond what own calls have answered. */
+  readonly #early = new Map<AckLevel, Ack>();
   readonly #outer: AbortSignal;
   readonly #abort = new AbortController();
   readonly #inbox = new Inbox<ServerFrame>();
@@ -77,8 +85,9 @@ class Feeding {
   #heard = performance.now(); // when the watch last said something
   #tick: ReturnType<typeof setInterval> | undefined;
 
-  constructor(clients: Clients, call: DuplexCall) {
+  constructor(clients: Clients, call: DuplexCall, busy: Map<string, number>) {
     this.#clients = clients;
+    this.#busy = busy;
     this.#headers = call.headers;
     this.#outer = call.signal;
     call.signal.addEventListener("abort", this.#stop, { once: true });
@@ -91,7 +100,7 @@ class Feeding {
       throw new EngramError("the first frame is not init", { code: "internal", reason: "PROTOCOL_ORDER" });
     }
     const init = first.value;
-    this.#through = init.everSent;
+    this.#through = init.taken;
     this.#put({ case: "initAck", value: await this.#introduce(init) });
     void this.#feed(init, frames).catch((e: unknown) => {
       this.#inbox.end(fromWire(e));
@@ -184,15 +193,32 @@ class Feeding {
       this.#heard = performance.now();
       if (frame.case === "ack" && frame.value.status >= AckLevel.VISIBLE) {
         this.#checkAlone(Number(frame.value.throughSequence));
-        this.#visible = Math.max(this.#visible, Number(frame.value.throughSequence));
-        this.#changes.announce();
+        this.#early.set(frame.value.status, frame.value);
+        this.#tellEarly();
+      } else {
+        this.#put(frame);
       }
-      this.#put(frame);
       if (frame.case === "goAway") {
         this.#inbox.end();
         return;
       }
     }
+  }
+
+  /**
+   * Passes on what the watch has acked, as far as own calls were answered: what
+   * lies beyond may be another's, under a number that is on its way from here.
+   */
+  #tellEarly(): void {
+    for (const [level, ack] of this.#early) {
+      const through = Math.min(Number(ack.throughSequence), this.#durable);
+      this.#put({ case: "ack", value: { ...ack, throughSequence: BigInt(through), credits: unlimited() } });
+      this.#visible = Math.max(this.#visible, through);
+      if (through === Number(ack.throughSequence)) {
+        this.#early.delete(level);
+      }
+    }
+    this.#changes.announce();
   }
 
   /** Ends the session when more was decided than it has sent: no stream fences it off. */
@@ -250,8 +276,10 @@ class Feeding {
       const through = f.first + f.list.length - 1;
       this.#durable = Math.max(this.#durable, through);
       this.#heard = performance.now();
+      this.#busy.delete(this.#id);
       const throughSequence = BigInt(through);
       this.#put({ case: "ack", value: create(AckSchema, { status: waitFor, throughSequence, generation: m.generation, credits: unlimited() }) });
+      this.#tellEarly();
       if (!this.#watching) {
         await this.#watch(init);
       }
@@ -271,6 +299,16 @@ class Feeding {
       const value = create(RefusalSchema, { expectedSequence: BigInt(first), reason, message, retryAfter: durationFromMs(retryAfterMs), credits: unlimited() });
       this.#put({ case: "refusal", value });
     } else if (e.reason === "SESSION_BUSY" || e.reason === "SEQUENCE_GAP") {
+      // Nothing of this batch was taken.
+      this.#put({ case: "refusal", value: create(RefusalSchema, { expectedSequence: BigInt(first), reason: e.reason, message: e.message }) });
+      const since = this.#busy.get(this.#id) ?? performance.now();
+      if (e.reason === "SESSION_BUSY") {
+        if (performance.now() - since > busyMs) {
+          this.#busy.delete(this.#id);
+          throw new EngramError(e.message, { code: "aborted", reason: "SESSION_TAKEN_OVER", cause: e });
+        }
+        this.#busy.set(this.#id, since);
+      }
       // An earlier call may not have ended yet, or a crash took what was acked by
       // none: come back, and begin where the server stands then.
       throw new EngramError(e.message, { code: "unavailable", reason: e.reason, retryable: true, cause: e });

@@ -22,8 +22,8 @@ export interface Introduction {
   sessionId: string;
   /** The server is not known to have kept anything of the session. */
   fresh: boolean;
-  /** The highest number that the session has sent on any stream. */
-  everSent: number;
+  /** The highest number that the server may have taken of the session. */
+  taken: number;
   priority: WirePriority;
   ackLevels: AckLevel[];
 }

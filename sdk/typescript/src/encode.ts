@@ -258,6 +258,10 @@ const maxNesting = 100;
 function checkWellFormed(v: JsonValue | undefined, field: string, depth: number): void {
   if (typeof v === "string") {
     utf8Length(v, field);
+  } else if (typeof v === "number") {
+    if (!Number.isFinite(v)) {
+      throw invalid(field, `${field} is ${String(v)}, which JSON has not`);
+    }
   } else if (depth > maxNesting) {
     throw invalid(field, `${field} is nested more than ${String(maxNesting)} deep`);
   } else if (Array.isArray(v)) {

@@ -20,6 +20,7 @@ export class Feed<T> {
   /** Tells all readers; what waits under the same key is replaced. */
   publish(key: unknown, value: T): void {
     if (this.#sticky) {
+      this.#latest.delete(key); // the newest is the last
       this.#latest.set(key, value);
     }
     for (const tap of this.#taps) {

@@ -46,6 +46,8 @@ export class Ledger {
   #held: (Held | undefined)[] = []; // #held[#head + i] has number first + i
   #head = 0;
   #everSent = 0;
+  #taken = 0; // what the server may have taken: sent, and not refused
+  #unknown = 0; // of this, what earlier streams left without an answer
   #unacked = 0; // bytes of what is sent and not durable
   #through = 0; // credits
   #bytes = 0;
@@ -67,9 +69,9 @@ export class Ledger {
     this.#maxBatch = this.#batch = settings.batch;
   }
 
-  /** The highest number sent on any stream. */
-  get everSent(): number {
-    return this.#everSent;
+  /** The highest number that the server may have taken of this session. */
+  get taken(): number {
+    return this.#taken;
   }
 
   get length(): number {
@@ -101,9 +103,10 @@ export class Ledger {
     const next = Number(ack.nextSequence);
     if (!this.#welcomed) {
       this.first = next; // resumed from another process, or 1
-      this.last = next - 1;
+      this.last = this.#taken = next - 1;
       this.#welcomed = true;
     }
+    this.#unknown = this.#taken;
     if (next < this.first) {
       // They were accepted from a process that is gone, and lost in a crash
       // before they were durable.
@@ -112,9 +115,9 @@ export class Ledger {
         { code: "data_loss", reason: "PAYLOADS_GONE" },
       );
     }
-    if (next > this.last + 1) {
+    if (next > this.#taken + 1) {
       throw new EngramError(
-        `the server expects number ${String(next)}, and this session has sent none above ${String(this.last)}: another process has used it`,
+        `the server expects number ${String(next)}, and has taken none above ${String(this.#taken)} of this session: another process has used it`,
         { code: "aborted", reason: "SESSION_TAKEN_OVER" },
       );
     }
@@ -180,6 +183,7 @@ export class Ledger {
     this.counts.sent += fresh;
     this.counts.resent += list.length - fresh;
     this.#everSent = Math.max(this.#everSent, this.sent);
+    this.#taken = Math.max(this.#taken, this.sent);
     return { kind: "observations", first, list };
   }
 
@@ -226,6 +230,7 @@ export class Ledger {
       }
       this.#unacked = Math.max(0, this.#unacked);
       this.sent = expected - 1;
+      this.#taken = Math.max(this.#unknown, this.sent);
       this.rewinds++;
     }
     this.#grant(r.credits);
