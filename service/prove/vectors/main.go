@@ -49,7 +49,7 @@ func main() {
 	flag.StringVar(&s.profile, "profile", "", "prefix of files for profiles of the project's inserts and queries")
 	flag.BoolVar(&s.quick, "quick", false, "fewer rows and rounds")
 	flag.DurationVar(&s.within, "within", 58*time.Minute, "how long the run may take; what is left then is left out")
-	flag.IntVar(&s.piece, "piece", 256, "rows that the project's index worker takes at a time")
+	flag.IntVar(&s.piece, "piece", 8192, "rows that the project's index worker takes at a time")
 	flag.Parse()
 	exit(compare(s))
 }
