@@ -25,6 +25,36 @@
 // Candidates are not extended by their neighbours (extendCandidates is off);
 // pruned candidates are dropped unless [Config.KeepPruned] says otherwise.
 //
+// # Speed
+//
+// What costs is comparing rows, and fetching from memory what is compared. So a
+// search keeps one sorted beam (its results are the rows to go on from), scores
+// the new neighbours of several rows in one call, and asks for a list when its
+// row enters the beam; the heuristic compares each neighbour it takes with all
+// candidates left; and a batch is inserted in the order of the cells of the upper
+// layers, near rows after each other ([Graph.InsertBatch]).
+//
+// 100,000 rows, 7-bit codes, M 16, EfConstruction 100, one core of an EPYC of
+// the Zen 5 generation with AVX-512, shared with other work; in seconds of
+// processor time, recall@10 after comparing what is found by float32:
+//
+//	                              128 components         768 components
+//	                           inserts  q@.95  q@.99   inserts  q@.95  q@.99
+//	two heaps, row by row       18,600   72 K   38 K    11,900   34 K   20 K
+//	row by row                  36,000  111 K   65 K    21,500   44 K   29 K
+//	batches of 16,384           38,700   98 K   58 K    26,400   43 K   29 K
+//	same, narrowed to 48        69,500   82 K   40 K    47,900   41 K   21 K
+//
+// The first line is what this package was before. Sorting pays where the codes
+// do not fit into the cache that is shared by all cores: with 768 components
+// batches of 256, 2,000 and 8,000 rows gave 1.0, 1.15 and 1.25 times what rows
+// one by one gave, and more gave no more. Also measured, and left out: a search
+// seeded with the neighbours of the row before, on top of the descent (no
+// difference), and pruning each list once for all new links of a batch (it could
+// save no more than the 2 % that pruning takes). To measure anew:
+//
+//	go test -run '^$' -bench Codes -benchtime 1x ./service/internal/hnsw
+//
 // # Concurrency
 //
 // One goroutine inserts, removes and writes images; any number search
@@ -32,8 +62,9 @@
 // link to it, and links, levels and the entry point are read and written with
 // sync/atomic, whose order makes everything written before a link visible to
 // whoever reads the link. The vectors of a row must be complete before Insert
-// is called for it. Nothing is ever moved, and what removed rows leave is given back no sooner than by the
-// next Remove; there is no goroutine that outlives a call and nothing to close.
+// is called for it. Nothing is ever moved, and what removed rows leave is given
+// back no sooner than by the next Remove; there is no goroutine that outlives a
+// call and nothing to close.
 //
 // # Images and removal
 //
