@@ -84,6 +84,11 @@ test-python: build ## the tests of the Python SDK, against real servers, also as
 package-python: build venv-sdk ## build the Python SDK's wheel and sdist, install each into a clean venv, and use it there
 	TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram $(VENV)/bin/python -m pytest -q --rootdir $(SDK_PYTHON) -c $(SDK_PYTHON)/pyproject.toml -m package $(SDK_PYTHON)
 
+.PHONY: reference-python
+reference-python: venv-sdk ## write the reference of the Python SDK into .cache/reference/python
+	cd $(SDK_PYTHON) && $(VENV)/bin/pdoc -d google -o $(CACHE)/reference/python engram_stream engram_stream.aio \
+	  engram_stream.frames engram_stream.testing engram_stream.pytest_plugin
+
 .PHONY: bench-python
 bench-python: build venv-sdk ## measure what streaming takes in Python: observations a second, client CPU for each
 	@TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram $(VENV)/bin/python $(SDK_PYTHON)/benchmarks/observe.py
