@@ -21,7 +21,7 @@ const client = connect(address);
 try {
   while (!(await fetch(`http://${address}/readyz`)).ok);
   // Without a graph: it is the client that is measured.
-  await client.createSpace("bench", { dimension, indexThreshold: 2 ** 40 });
+  await client.createSpace("bench", { dimension, indexThreshold: 2 ** 31 });
   const vectors = Array.from({ length: 1000 }, () => Float32Array.from({ length: dimension }, () => Math.random() - 0.5));
   const session = await client.openSession("bench", BATCH === undefined ? {} : { batch: Number(BATCH) });
   for (let round = 1; round <= 3; round++) {
