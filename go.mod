@@ -2,6 +2,9 @@ module github.com/engram-stream/engram
 
 go 1.26.0
 
+// Packages for npm carry Go files of their own.
+ignore node_modules
+
 require (
 	buf.build/go/protovalidate v1.4.0
 	connectrpc.com/connect/v2 v2.0.2

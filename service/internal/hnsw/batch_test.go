@@ -99,9 +99,7 @@ func TestRecallOfBatches(t *testing.T) {
 	mixed := batchOf(rows)
 	regions := slices.Clone(mixed)
 	first := f.exact(f.QueryOf(0), rows, nil)
-	for i, row := range first {
-		regions[i] = row
-	}
+	copy(regions, first)
 	for name, order := range map[string][]uint32{"mixed": mixed, "by region": regions} {
 		single := New(Config{}, f)
 		for _, row := range order {
