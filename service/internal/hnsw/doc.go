@@ -45,7 +45,10 @@
 //	batches of 16,384           38,700   98 K   58 K    26,400   43 K   29 K
 //	same, narrowed to 48        69,500   82 K   40 K    47,900   41 K   21 K
 //
-// The first line is what this package was before. Sorting pays where the codes
+// The first line is what this package was before. With 300,000 rows of 384
+// components it was 10,900 inserts against 23,100 in batches; recall@10 at
+// breadth 64 and 160, over three seeds, was .9912 and .9983 row by row, .9922
+// and .9993 in batches. Sorting pays where the codes
 // do not fit into the cache that is shared by all cores: with 768 components
 // batches of 256, 2,000 and 8,000 rows gave 1.0, 1.15 and 1.25 times what rows
 // one by one gave, and more gave no more. Also measured, and left out: a search
