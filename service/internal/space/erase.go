@@ -99,6 +99,7 @@ func (c *Capture) forgetTraces() {
 		if !erase {
 			continue
 		}
+		t.dropped.Add(uint32(row))
 		if rec := c.view.record(uint32(row)); len(rec) > 0 {
 			if o, err := memory.ParseRecord(rec); err == nil {
 				t.index.Remove(uint32(row), o)

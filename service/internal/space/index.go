@@ -62,7 +62,7 @@ func (s *Space) Index(limit int, yield func() bool) int {
 	rows := make([]uint32, 0, end-sn.indexed)
 	for row := uint32(sn.indexed); int(row) < end; row++ {
 		// What no recall may return has no business in the graph.
-		if sn.view.death(row).Load() != gone && !sn.view.emptied(row) {
+		if sn.view.death(row).Load() != gone && !sn.view.emptied(row) && !t.dropped.Contains(row) {
 			rows = append(rows, row)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/engram-stream/engram/service/internal/filter"
 	"github.com/engram-stream/engram/service/internal/hnsw"
 	"github.com/engram-stream/engram/service/internal/memory"
@@ -28,6 +30,9 @@ type table struct {
 	wanted atomic.Int32
 	// codes are nil as long as the graph is compared by the vectors themselves.
 	codes atomic.Pointer[codes]
+	// dropped are rows that lose their bytes and left the graph for good: a row
+	// number is put into it once. indexing guards them.
+	dropped *roaring.Bitmap
 	// coming are codes that are not complete; indexing guards them. unfit is how
 	// many rows there were when codes were last found not good enough.
 	coming *codes
@@ -54,6 +59,7 @@ func newTable() *table {
 		replaced:    map[memory.ObservationID][]uint32{},
 		quarantined: map[uint32]string{},
 		index:       filter.NewIndex(),
+		dropped:     roaring.New(),
 	}
 	t.view.Store(&view{})
 	return t
