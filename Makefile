@@ -158,6 +158,7 @@ SDK_TYPESCRIPT := sdk/typescript
 
 .PHONY: test-typescript
 test-typescript: build ## the tests of the TypeScript SDK, by both transports, against real servers
+	@.ci/need chromium chromium --version || true # without it, the test in a browser is skipped
 	@if command -v npm >/dev/null; then \
 	  $(MAKE) -s $(SDK_TYPESCRIPT)/dist/node.js && \
 	  rm -rf $(SDK_TYPESCRIPT)/build && npm --prefix $(SDK_TYPESCRIPT) run -s pretest && \
@@ -257,8 +258,13 @@ lint: $(GOLANGCI) lint-python lint-typescript ## gofmt, vet and golangci-lint; r
 	cd service/prove/vectors && $(GOLANGCI) run ./...
 
 .PHONY: lint-typescript
-lint-typescript: $(SDK_TYPESCRIPT)/dist/node.js ## tsc --strict and eslint over the TypeScript SDK and its generated messages
+lint-typescript: $(SDK_TYPESCRIPT)/dist/node.js clients/web/node_modules/.stamp ## tsc --strict and eslint over the TypeScript SDK and its generated messages; builds clients/web
 	npm --prefix $(SDK_TYPESCRIPT) run -s lint
+	npm --prefix clients/web run -s build
+
+clients/web/node_modules/.stamp: clients/web/package-lock.json
+	cd clients/web && npm install --no-save --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .PHONY: lint-python
 lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK and client
@@ -275,4 +281,4 @@ check: lint check-generated breaking docs-check test ## all that CI runs
 
 .PHONY: clean
 clean: ## remove what was built and fetched
-	rm -rf bin .cache .tools/node_modules conformance/interop/node/node_modules $(addprefix $(SDK_TYPESCRIPT)/,node_modules dist build)
+	rm -rf bin .cache .tools/node_modules conformance/interop/node/node_modules $(addprefix $(SDK_TYPESCRIPT)/,node_modules dist build) $(addprefix clients/web/,node_modules dist)

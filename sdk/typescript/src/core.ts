@@ -170,12 +170,18 @@ export class Core {
     if (r.value.case !== "initAck") {
       throw new EngramError("the server's first frame is not init_ack", { code: "internal", reason: "PROTOCOL_ORDER" });
     }
+    const before = this.ledger.acked(AckLevel.DURABLE);
     this.ledger.welcome(r.value.value);
     this.id = r.value.value.sessionId;
     this.#link = link;
     link.ready = true;
     link.bell.ring();
     this.#changed();
+    const through = this.ledger.acked(AckLevel.DURABLE);
+    if (this.ledger.counts.sent > 0 && through > before) {
+      // Acked while nobody was there to hear it.
+      this.#tellAck({ level: "durable", through, generation: this.ledger.generation });
+    }
   }
 
   /** Hands out frames as the stream takes them. */
@@ -333,8 +339,7 @@ export class Core {
         this.#changed();
         const level = levelOf(f.value.status);
         const ack = { level, through: Number(f.value.throughSequence), generation: Number(f.value.generation) };
-        this.acks.publish(level, ack);
-        this.#tell(this.#options.onAck, ack);
+        this.#tellAck(ack);
         return;
       }
       case "rejection": {
@@ -366,6 +371,11 @@ export class Core {
         return;
       default: // of a newer server
     }
+  }
+
+  #tellAck(ack: Ack): void {
+    this.acks.publish(ack.level, ack);
+    this.#tell(this.#options.onAck, ack);
   }
 
   /** Calls a listener; what it throws comes back from the next flush or close. */
