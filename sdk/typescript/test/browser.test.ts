@@ -58,7 +58,6 @@ const missing = (() => {
 
 test("a page in Chromium", { timeout: 60_000, skip: missing }, async (t) => {
   const dir = await mkdtemp(join(tmpdir(), "engram-page-"));
-  t.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
   await writeFile(join(root, "build", "page.js"), page); // within the package, so that its name leads to it
   const bundle = join(dir, "page.js");
   await promisify(execFile)(join(root, "node_modules", ".bin", "esbuild"), [join(root, "build", "page.js"), "--bundle", "--format=esm", "--platform=browser", `--outfile=${bundle}`]);
@@ -100,6 +99,7 @@ test("a page in Chromium", { timeout: 60_000, skip: missing }, async (t) => {
     const ended = once(browser, "exit");
     browser.kill();
     await ended;
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 }); // its own processes end after it
   });
   const { end, found, reconnects, ...rest } = JSON.parse(await said) as { end: Closed; found: string[]; reconnects: number };
   assert.deepEqual(rest, { streamed: 50, own: "own", refused: "SPACE_NOT_FOUND" });
