@@ -16,12 +16,10 @@ const (
 	// disk space, and how much of the journal has to be worth it, in segments.
 	spaceRetry    = 10 * time.Second
 	spaceSegments = 2
-	// scrubRate is how fast checksums are verified in the background, bytes/s.
-	scrubRate = 32 << 20
 )
 
-// keepCheckpoints makes rounds when they are due, lets spaces fall asleep and
-// scrubs what is on disk, until the engine closes.
+// keepCheckpoints makes rounds when they are due and lets spaces fall asleep,
+// until the engine closes.
 func (e *Engine) keepCheckpoints() {
 	defer e.housekeeping.Done()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -37,7 +35,6 @@ func (e *Engine) keepCheckpoints() {
 			return
 		case <-nap.C:
 			e.hibernate(ctx)
-			e.scrubIfDue(ctx)
 		case <-look.C:
 			now := e.opts.Clock.Now()
 			due, erase := e.checkpointDue(now)

@@ -25,8 +25,8 @@
 // # Who owns what
 //
 // The engine owns every goroutine below rpc: the worker pool's, the journal's
-// committer, the session janitor, the index workers, the housekeeper and the
-// checkpointer.
+// committer, the session janitor, the index workers, the housekeeper, the
+// checkpointer and the scrubber.
 // [Engine.Close] ends them in that order and waits.
 //
 // Locks: registry.mu guards the map of spaces and is held for look-ups only;

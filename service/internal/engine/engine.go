@@ -146,9 +146,10 @@ func (e *Engine) start() {
 		}
 	}
 	e.sessions.Start(e.sessionsForgotten)
-	e.housekeeping.Add(2)
+	e.housekeeping.Add(3)
 	go e.keepHouse()
 	go e.keepCheckpoints()
+	go e.keepScrubbing()
 }
 
 // State returns what the engine is doing.

@@ -11,6 +11,13 @@ import (
 // maxDamage bounds the texts of damage that are remembered.
 const maxDamage = 64
 
+const (
+	// scrubLook is how often it is asked whether a scrub is due.
+	scrubLook = 30 * time.Second
+	// scrubRate is how fast checksums are verified in the background, bytes/s.
+	scrubRate = 32 << 20
+)
+
 // noteDamage reports damage to what is on disk, once.
 func (e *Engine) noteDamage(err error) {
 	text := err.Error()
@@ -23,6 +30,25 @@ func (e *Engine) noteDamage(err error) {
 	c.mu.Unlock()
 	if !known {
 		e.opts.Log.Error("damage on disk", "error", err)
+	}
+}
+
+// keepScrubbing scrubs what is on disk, until the engine closes. It has a
+// goroutine of its own: a scrub takes long, and rounds must not wait for it.
+func (e *Engine) keepScrubbing() {
+	defer e.housekeeping.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer context.AfterFunc(e.stopping, cancel)()
+	look := time.NewTicker(scrubLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-e.stopping.Done():
+			return
+		case <-look.C:
+			e.scrubIfDue(ctx)
+		}
 	}
 }
 
