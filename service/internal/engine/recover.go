@@ -128,6 +128,7 @@ func (e *Engine) restore() (journal.Position, error) {
 // newSlot makes the slot of a space nobody knows yet.
 func (e *Engine) newSlot(s *space.Space) *slot {
 	sl := &slot{space: s}
+	s.FoundDamaged = e.noteDamage
 	s.Awoken = func() {
 		if s.WantsIndexWorker() {
 			e.wantIndex(sl)

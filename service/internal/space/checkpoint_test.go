@@ -268,7 +268,7 @@ func TestAFlippedBitIsReported(t *testing.T) {
 	w.indexAll()
 	w.checkpoint(t, d)
 	want := w.state(t)
-	reported := 0
+	reported, woken := 0, 0
 	names, err := d.fs.List("checkpoints")
 	if err != nil {
 		t.Fatal(err)
@@ -287,22 +287,31 @@ func TestAFlippedBitIsReported(t *testing.T) {
 			flip(t, d, name, at)
 			d.store.Close() //nolint:errcheck // reopened
 			d.open(t)
-			switch s, _, err := Restore(d.store, d.store.Latest().Spaces[0], w.clock); {
+			s, _, err := Restore(d.store, d.store.Latest().Spaces[0], w.clock)
+			told := 0
+			if s != nil {
+				s.FoundDamaged = func(error) { told++ }
+			}
+			switch {
 			case err != nil:
 				reported++
 			case s.Wake() != nil:
 				if f := fault.Of(s.Wake()); f.Code != fault.DataLoss || f.Reason != fault.SpaceDamaged {
 					t.Fatalf("reported as %v", f)
 				}
+				if told != 1 {
+					t.Fatalf("the owner was told %d times", told)
+				}
 				reported++
+				woken++
 			default:
 				mustEqual(t, fmt.Sprintf("served after byte %d of %s was flipped", at, name), (&world{Space: s, clock: w.clock}).state(t), want)
 			}
 			flip(t, d, name, at)
 		}
 	}
-	if reported < 60 {
-		t.Errorf("%d flips were reported", reported)
+	if reported < 60 || woken == 0 {
+		t.Errorf("%d flips were reported, %d of them when it was woken", reported, woken)
 	}
 }
 

@@ -21,6 +21,9 @@ type Space struct {
 	// owner sets it before anybody knows the space. It must neither block nor
 	// wake a space.
 	Awoken func()
+	// FoundDamaged, if not nil, is called once when waking fails, under the same
+	// rules.
+	FoundDamaged func(error)
 
 	snapshot   atomic.Pointer[Snapshot]
 	publishing sync.Mutex

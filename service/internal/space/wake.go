@@ -113,6 +113,9 @@ func (s *Space) awake(sn *Snapshot) (*Snapshot, error) {
 	if s.table.Load() == nil {
 		if err := s.load(); err != nil {
 			s.damage.Store(damaged(s.id, err))
+			if s.FoundDamaged != nil {
+				s.FoundDamaged(err)
+			}
 			return nil, s.damage.Load()
 		}
 		if s.Awoken != nil {
