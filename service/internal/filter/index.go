@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -74,12 +75,27 @@ func (x *Index) Add(row uint32, o *memory.Observation) {
 	}
 	builtin(o, func(key string, v any) { x.post(x.named(key), row, v) })
 	leaves := maxIndexedRowLeaves
-	for name, v := range o.Metadata {
-		if !x.walk(appendName(x.key, name), row, v, 1, &leaves) {
+	var room [fewNames]string
+	for _, name := range sortedNames(room[:0], o.Metadata) {
+		if !x.walk(appendName(x.key, name), row, o.Metadata[name], 1, &leaves) {
 			x.opaque.Add(row)
 			break
 		}
 	}
+}
+
+// fewNames is how many names of an object are sorted without allocating.
+const fewNames = 16
+
+// sortedNames appends the names of an object to dst. Sorted, so that what the
+// index holds follows from the rows alone: which keys and values found room
+// doesn't hang on the order in which a map happens to be walked.
+func sortedNames(dst []string, object map[string]any) []string {
+	for name := range object {
+		dst = append(dst, name)
+	}
+	slices.Sort(dst)
+	return dst
 }
 
 // builtin visits the values of the fields that every observation has.
@@ -113,8 +129,9 @@ func (x *Index) walk(key []byte, row uint32, v any, depth int, leaves *int) bool
 	switch v := v.(type) {
 	case map[string]any:
 		x.post(x.at(key), row, v)
-		for name, e := range v {
-			if !x.walk(appendName(key, name), row, e, depth+1, leaves) {
+		var room [fewNames]string
+		for _, name := range sortedNames(room[:0], v) {
+			if !x.walk(appendName(key, name), row, v[name], depth+1, leaves) {
 				return false
 			}
 		}
@@ -226,11 +243,14 @@ func (x *Index) drop(p *postings) {
 	*p = postings{dropped: true}
 }
 
+// largest gives the postings with the most values; of several the one whose
+// key sorts first.
 func (x *Index) largest() *postings {
 	var most *postings
-	for _, p := range x.keys {
-		if most == nil || p.values > most.values {
-			most = p
+	var first string
+	for key, p := range x.keys {
+		if most == nil || p.values > most.values || p.values == most.values && key < first {
+			most, first = p, key
 		}
 	}
 	return most

@@ -19,9 +19,9 @@ func (x *Index) Remove(row uint32, o *memory.Observation) {
 	}
 }
 
-// unwalk takes out everything under v that walk may have taken in. Of a row
-// that was too large, that depended on the order of a map: so it goes over all
-// values, but no deeper than walk.
+// unwalk takes out everything under v that walk may have taken in: of a row
+// that was too large that is not all of it, so it goes over all values, but no
+// deeper than walk.
 func (x *Index) unwalk(key []byte, row uint32, v any, depth int) {
 	if depth > maxIndexedRowDepth || len(key) > MaxKeyBytes {
 		return

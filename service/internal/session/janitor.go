@@ -2,6 +2,7 @@ package session
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,6 +68,7 @@ func (m *Manager) Expire(now time.Time) []memory.SessionID {
 		}
 		s.mu.Unlock()
 	}
+	slices.SortFunc(due, func(a, b *Session) int { return strings.Compare(string(a.id), string(b.id)) }) // else as a map happens to be walked
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range due {
