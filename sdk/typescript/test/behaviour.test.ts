@@ -278,7 +278,7 @@ function suite(via: Transport): void {
     const server = await serve(t);
     const c = client(t, via, server.address);
     await assert.rejects(c.recall("nowhere", "x"), { code: "not_found", reason: "SPACE_NOT_FOUND", retryable: false });
-    await assert.rejects(c.observe("A", { content: "x" }), { code: "invalid_argument", reason: "INVALID_FIELD", field: "space" });
+    await assert.rejects(c.observe("A", { content: "x" }), { code: "invalid_argument", reason: "INVALID_NAME", field: "space" });
     await assert.rejects(c.openSession("nowhere", { mustExist: true }), { code: "not_found" });
     await assert.rejects(c.openSession("nowhere", { resume: "nobody-knows-this" }), { code: "not_found", reason: "SESSION_EXPIRED" });
     await assert.rejects(c.openSession("nowhere", { flushTo: "someday" as "visible" }), { reason: "INVALID_FIELD", field: "flushTo" });

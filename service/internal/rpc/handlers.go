@@ -1,12 +1,10 @@
 package rpc
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 
 	"connectrpc.com/connect/v2"
-	"connectrpc.com/validate"
 
 	"github.com/engram-stream/engram/gen/go/engram/v1/engramv1connect"
 	"github.com/engram-stream/engram/service/internal/engine"
@@ -47,22 +45,6 @@ func (h *Handlers) Register(s *connect.Server) {
 // Interceptors are what every call passes, outermost first.
 func (h *Handlers) Interceptors() []connect.ServerInterceptor {
 	return []connect.ServerInterceptor{h.Errors, Validate()}
-}
-
-// Validate checks requests against the rules in the contract. Bidirectional
-// streams are left out: what is wrong with a frame there is for the session to
-// say, in-band where it can be.
-func Validate() connect.ServerInterceptor {
-	check := validate.NewServerInterceptor()
-	return func(next connect.ServerFunc) connect.ServerFunc {
-		checked := check(next)
-		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
-			if spec.StreamType == connect.StreamTypeBidi {
-				return next(ctx, spec, stream)
-			}
-			return checked(ctx, spec, stream)
-		}
-	}
 }
 
 // Leave ends the streams that would go on for ever: those that only watch.
