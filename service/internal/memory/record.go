@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -190,28 +189,6 @@ func RecordID(b []byte) (id ObservationID, digest [16]byte) {
 		b = b[n:]
 	}
 	return id, digest
-}
-
-// DigestOf hashes the fields a client sent: those of the record, and the
-// vector unless the server made it. Call it before defaults that differ from
-// one try to the next (the time of receipt) are filled in, and after the
-// vector is decoded. SHA-256, cut to 128 bits.
-func DigestOf(o *Observation) ([16]byte, error) {
-	plain := *o
-	plain.Digest = [16]byte{}
-	// A retry may travel under another span.
-	plain.TraceParent, plain.TraceState = "", ""
-	b, err := AppendRecord(make([]byte, 0, 256+len(o.Content)+4*len(o.Vector)), &plain)
-	if err != nil {
-		return [16]byte{}, err
-	}
-	if o.Encoding != EncodingNone {
-		for _, f := range o.Vector {
-			b = protowire.AppendFixed32(b, math.Float32bits(f))
-		}
-	}
-	sum := sha256.Sum256(b)
-	return [16]byte(sum[:16]), nil
 }
 
 func appendString(b []byte, n protowire.Number, s string) []byte {
