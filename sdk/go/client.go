@@ -3,11 +3,11 @@ package engram
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -28,11 +28,18 @@ const (
 )
 
 // Client is a connection to a server. It is safe for concurrent use.
+//
+// Owner: whoever dialled it, who calls Close. mu guards what is below it, is held
+// for no longer than it takes to read it, and never together with a session's.
 type Client struct {
 	http   *http.Transport
 	memory engramv1connect.MemoryServiceClient
 	spaces engramv1connect.SpaceServiceClient
 	admin  engramv1connect.AdminServiceClient
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[*Session]struct{} // those that are open
 }
 
 type options struct {
@@ -80,22 +87,37 @@ func Dial(addr string, opts ...Option) (*Client, error) {
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "addr", Message: fmt.Sprintf("addr is %q; it has to be host:port or an http or https URL", addr)}
+		return nil, invalid("addr", "addr is %q; it has to be host:port or an http or https URL", addr)
 	}
 	if o.tls != nil && u.Scheme != "https" {
-		return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "addr", Message: fmt.Sprintf("addr is %q, and WithTLS wants https", addr)}
+		return nil, invalid("addr", "addr is %q, and WithTLS wants https", addr)
 	}
+	c := &Client{http: o.transport(u.Scheme)}
+	o.interceptors = append([]connect.ClientInterceptor{c.whileOpen}, o.interceptors...)
+	client := o.over(c.http, base)
+	c.memory = engramv1connect.NewMemoryServiceClient(client)
+	c.spaces = engramv1connect.NewSpaceServiceClient(client)
+	c.admin = engramv1connect.NewAdminServiceClient(client)
+	return c, nil
+}
+
+// transport makes what carries HTTP/2: by TLS for https, in the clear for http.
+func (o *options) transport(scheme string) *http.Transport {
 	var p http.Protocols
-	if u.Scheme == "https" {
+	if scheme == "https" {
 		p.SetHTTP2(true)
 	} else {
 		p.SetUnencryptedHTTP2(true)
 	}
-	t := &http.Transport{
+	return &http.Transport{
 		Protocols: &p, TLSClientConfig: o.tls, Proxy: http.ProxyFromEnvironment,
 		HTTP2:           &http.HTTP2Config{SendPingTimeout: pingEvery, PingTimeout: pingTimeout, MaxReceiveBufferPerStream: 4 << 20, MaxReceiveBufferPerConnection: 16 << 20},
 		IdleConnTimeout: 2 * time.Minute,
 	}
+}
+
+// over makes the client of what is at base; more options come after its own.
+func (o *options) over(t *http.Transport, base string, more ...connecthttp.Option) *connect.Client {
 	co := []connecthttp.Option{
 		connecthttp.WithCodecs(newCodec(), connectproto.NewJSONCodec()), connecthttp.WithReadMaxBytes(maxAnswerBytes),
 	}
@@ -108,13 +130,7 @@ func Dial(addr string, opts ...Option) (*Client, error) {
 		co = append(co, connecthttp.WithGRPC())
 	}
 	chain := append(slices.Clone(o.interceptors), annotate(o.headers))
-	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: t}, base, co...), chain...)
-	return &Client{
-		http:   t,
-		memory: engramv1connect.NewMemoryServiceClient(client),
-		spaces: engramv1connect.NewSpaceServiceClient(client),
-		admin:  engramv1connect.NewAdminServiceClient(client),
-	}, nil
+	return connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: t}, base, append(co, more...)...), chain...)
 }
 
 // annotate puts the client's headers on a call, and the trace context of its
@@ -134,12 +150,3 @@ func annotate(headers http.Header) connect.ClientInterceptor {
 		}
 	}
 }
-
-// carrier lets a trace context be written into headers.
-type carrier struct{ *connect.Header }
-
-// Keys is for reading, which nobody does.
-func (carrier) Keys() []string { return nil }
-
-// Close closes idle connections. Sessions are closed by themselves, before.
-func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -28,7 +29,7 @@ func (s *Session) connect(ctx context.Context) (duplex, error) {
 		if err == nil {
 			st.close()
 		}
-		err = &Error{Code: connect.CodeUnavailable.String(), Reason: "TRANSPORT", Message: "the server did not answer within " + s.opts.connectTimeout.String(), Retryable: true}
+		err = transportError("the server did not answer within "+s.opts.connectTimeout.String(), nil)
 	}
 	if err != nil {
 		cancel()
@@ -71,14 +72,32 @@ func (s *Session) introduce(ctx context.Context) (duplex, error) {
 		st.close()
 		return nil, &Error{Code: connect.CodeInternal.String(), Reason: "PROTOCOL_ORDER", Message: "the server's first frame is not init_ack"}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.window.len() == 0 && s.window.first < ack.NextSequence {
-		s.window.first = ack.NextSequence // resumed from another process
-	}
-	if err := s.consistent(ack.NextSequence); err != nil {
+	missed, err := s.welcome(ack)
+	if err != nil {
 		st.close()
 		return nil, err
+	}
+	if missed != nil {
+		s.tellAck(*missed)
+	}
+	return st, nil
+}
+
+// welcome takes over where the server says the session stands, at the beginning
+// of a stream. It returns the ack that nobody was there to hear, if there is one.
+func (s *Session) welcome(ack *v1.InitAck) (missed *Ack, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.welcomed { // 1, or resumed from another process
+		s.window.first, s.taken, s.welcomed = ack.NextSequence, ack.NextSequence-1, true
+	}
+	s.unsettled = s.taken
+	if err := s.consistent(ack.NextSequence); err != nil {
+		return nil, err
+	}
+	if s.everSent > 0 && ack.DurableSequence > s.acked[Durable] {
+		missed = &Ack{Durable, ack.DurableSequence, s.gen}
+		s.acks.put(uint64(Durable), *missed)
 	}
 	s.id, s.credits, s.batch = ack.SessionId, ack.Credits, s.opts.batch
 	if n := int(ack.MaxBatchSize); n > 0 {
@@ -94,7 +113,8 @@ func (s *Session) introduce(ctx context.Context) (duplex, error) {
 	for seq := s.window.first; seq <= s.sent && seq < s.window.next(); seq++ {
 		s.unacked += s.window.at(seq).size
 	}
-	return st, nil
+	s.announce()
+	return missed, nil
 }
 
 // consistent fails when the number that the server expects is one the session
@@ -108,10 +128,10 @@ func (s *Session) consistent(next uint64) error {
 			Code: connect.CodeDataLoss.String(), Reason: "PAYLOADS_GONE",
 			Message: fmt.Sprintf("the server asks for number %d again, and this session holds nothing before %d: observe the lost ones again in a new session", next, s.window.first),
 		}
-	case next > s.window.next():
+	case next > s.taken+1:
 		return &Error{
 			Code: connect.CodeAborted.String(), Reason: "SESSION_TAKEN_OVER",
-			Message: fmt.Sprintf("the server expects number %d, and this session has sent none above %d: another process has used it", next, s.window.next()-1),
+			Message: fmt.Sprintf("the server expects number %d, and has taken none above %d of this session: another process has used it", next, s.taken),
 		}
 	}
 	return nil
@@ -131,7 +151,13 @@ func (s *Session) levels() []v1.AckLevel {
 // goroutine.
 func (s *Session) run(ctx context.Context, st duplex) {
 	defer close(s.done)
+	defer s.client.letGo(s)
 	defer s.cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			s.end(defect(p))
+		}
+	}()
 	var pace pace
 	for {
 		began := time.Now()
@@ -141,9 +167,7 @@ func (s *Session) run(ctx context.Context, st duplex) {
 		if !heard {
 			// What the server said counts for more than that sending failed,
 			// and may still be on its way: closing now would cut it off.
-			if l := lastWord(ctx, st, gone); why.err == nil || l.final || l.after > 0 {
-				why = l
-			}
+			why = lastWord(ctx, st, gone)
 		}
 		st.close()
 		if ctx.Err() != nil || why.final || (why.err == nil && why.after == 0) {
@@ -177,7 +201,7 @@ func (s *Session) lostAnswer(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := s.window.next() - 1
-	if ReasonOf(err) != "SESSION_CLOSED" || !s.closing || s.acked[Durable] < last {
+	if ReasonOf(err) != "SESSION_CLOSED" || !s.closing || s.detaching || s.acked[Durable] < last {
 		return err
 	}
 	s.closed = &Closed{FinalSequence: last, Inferred: true}
@@ -206,17 +230,21 @@ func lastWord(ctx context.Context, st duplex, gone <-chan leave) leave {
 // reconnect tries until it succeeds, the server says it never will, or the
 // time for it is over.
 func (s *Session) reconnect(ctx context.Context, why leave, p *pace) (duplex, error) {
-	wait := why.after
+	last, wait := why.err, why.after
 	if !p.fresh {
-		wait = max(wait, p.NextBackOff())
-	}
-	if time.Now().After(p.deadline) {
-		return nil, why.err
-	}
-	if err := pause(ctx, wait); err != nil {
-		return nil, err
+		wait = max(wait, p.NextBackOff(), retryAfter(why.err))
 	}
 	for {
+		left := time.Until(p.deadline)
+		if left <= 0 {
+			return nil, last
+		}
+		if err := pause(ctx, min(wait, left)); err != nil {
+			return nil, err
+		}
+		if wait > left {
+			return nil, last
+		}
 		st, err := s.connect(ctx)
 		if err == nil {
 			s.mu.Lock()
@@ -224,23 +252,23 @@ func (s *Session) reconnect(ctx context.Context, why leave, p *pace) (duplex, er
 			s.mu.Unlock()
 			return st, nil
 		}
-		var e *Error
-		if !errors.As(err, &e) {
-			return nil, err
-		}
-		if e.Reason == "SESSION_EXPIRED" && s.startOver() {
+		if ReasonOf(err) == "SESSION_EXPIRED" && s.startOver() {
+			wait = 0
 			continue
 		}
-		if !e.Retryable && e.Code != connect.CodeUnavailable.String() && e.Reason != "TRANSPORT" {
+		if isFinal(err) {
 			return nil, err
 		}
-		if time.Now().After(p.deadline) {
-			return nil, err
-		}
-		if err := pause(ctx, max(p.NextBackOff(), e.RetryAfter)); err != nil {
-			return nil, err
-		}
+		last, wait = err, max(p.NextBackOff(), retryAfter(err))
 	}
+}
+
+func retryAfter(err error) time.Duration {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 // startOver lets a session of which the server kept nothing begin anew; false
@@ -251,8 +279,13 @@ func (s *Session) startOver() bool {
 	if s.id == "" || s.acked[Durable] > 0 || s.window.first != 1 {
 		return false
 	}
-	s.id = ""
+	s.id, s.taken = "", 0
 	return true
+}
+
+// defect is the error of a panic in the client's own code.
+func defect(p any) error {
+	return &Error{Code: connect.CodeInternal.String(), Reason: "CLIENT_BUG", Message: fmt.Sprintf("the session failed: %v\n%s", p, debug.Stack())}
 }
 
 // end records why the session is over.

@@ -1,8 +1,10 @@
 package engram
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -10,11 +12,14 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 )
 
-// Error is what the server answered in place of a result.
+// Error is what the server answered in place of a result, or why it could not
+// be asked. An end of the caller's context is wrapped: errors.Is finds it.
 type Error struct {
 	// Code is the status code, as the Connect protocol spells it.
 	Code string
-	// Reason is a stable word to tell failures apart, such as QUEUE_FULL.
+	// Reason is a stable word to tell failures apart, such as QUEUE_FULL. Of the
+	// client's own making are TRANSPORT (the server did not say), CLOSED,
+	// BUFFER_FULL, PAYLOADS_GONE, DEADLINE and CANCELED.
 	Reason string
 	// Message is for people.
 	Message string
@@ -38,9 +43,13 @@ func fromWire(err error) error {
 	if err == nil {
 		return nil
 	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
 	var ce *connect.Error
 	if !errors.As(err, &ce) {
-		return &Error{Code: connect.CodeUnavailable.String(), Reason: "TRANSPORT", Message: err.Error(), Retryable: true, cause: err}
+		return transportError(err.Error(), err)
 	}
 	out := &Error{Code: ce.Code().String(), Message: ce.Message(), cause: err}
 	for _, d := range ce.Details() {
@@ -56,10 +65,47 @@ func fromWire(err error) error {
 		}
 	}
 	if out.Reason == "" {
-		out.Reason = "TRANSPORT"
-		out.Retryable = ce.Code() == connect.CodeUnavailable
+		out.unsaid(err)
 	}
 	return out
+}
+
+// unsaid names what the server did not say. The transport tells of a connection
+// that was reset in the words of a call that was cancelled, and of one that could
+// not be made in time in those of a deadline: both are the caller's only when its
+// context is the cause.
+func (e *Error) unsaid(err error) {
+	e.Reason = "TRANSPORT"
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Code, e.Reason = connect.CodeDeadlineExceeded.String(), "DEADLINE"
+	case errors.Is(err, context.Canceled):
+		e.Code, e.Reason = connect.CodeCanceled.String(), "CANCELED"
+	case e.Code == connect.CodeDeadlineExceeded.String() && !errors.Is(err, os.ErrDeadlineExceeded):
+		e.Reason = "DEADLINE"
+	case e.Code == connect.CodeCanceled.String(), e.Code == connect.CodeDeadlineExceeded.String():
+		e.Code = connect.CodeUnavailable.String()
+	}
+	e.Retryable = e.Code == connect.CodeUnavailable.String()
+}
+
+// transportError is the error of a connection, as opposed to one that the
+// server reports.
+func transportError(message string, cause error) *Error {
+	return &Error{Code: connect.CodeUnavailable.String(), Reason: "TRANSPORT", Message: message, Retryable: true, cause: cause}
+}
+
+// invalid is the error of a value that breaks a rule before it is sent.
+func invalid(field, format string, args ...any) *Error {
+	return &Error{Code: connect.CodeInvalidArgument.String(), Reason: "INVALID_FIELD", Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// brokenOff makes an Error of why a context ended, which it wraps.
+func brokenOff(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Code: connect.CodeDeadlineExceeded.String(), Reason: "DEADLINE", Message: "the time given was over", cause: err}
+	}
+	return &Error{Code: connect.CodeCanceled.String(), Reason: "CANCELED", Message: "the wait was broken off", cause: err}
 }
 
 // ReasonOf returns the reason of an Error in err's chain, or "".
@@ -92,13 +138,13 @@ func hasCode(err error, c connect.Code) bool {
 	return errors.As(err, &e) && e.Code == c.String()
 }
 
-// Errors of the client itself.
+// Errors of the client itself, each an *Error.
 var (
 	// ErrClosed is returned by calls on a closed session or client.
-	ErrClosed = errors.New("engram: closed")
+	ErrClosed error = &Error{Code: connect.CodeFailedPrecondition.String(), Reason: "CLOSED", Message: "it is closed"}
 	// ErrFull is returned by Observe of a session that was opened with
 	// NonBlocking when its buffer is full.
-	ErrFull = errors.New("engram: the session's buffer is full")
+	ErrFull error = &Error{Code: connect.CodeResourceExhausted.String(), Reason: "BUFFER_FULL", Message: "the session's buffer is full", Retryable: true}
 )
 
 // codeName spells a status code given by number.

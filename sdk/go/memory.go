@@ -57,19 +57,19 @@ func (m *Memory) ask(ctx context.Context, r *v1.RecallRequest) recallAnswer {
 		return a
 	case <-ctx.Done():
 		m.recalls.forget(wait.id)
-		return recallAnswer{err: ctx.Err()}
+		return recallAnswer{err: brokenOff(ctx.Err())}
 	}
 }
 
 // missed reports whether an answer may lack what was observed before it was
-// asked for, through number last: something was refused meanwhile, or the
-// server says that it does not cover it. It says nothing of that to a recall
-// that chose its own consistency.
+// asked for, through number last: the server says that it does not cover it, or
+// does not know the space and something was refused meanwhile. A recall that
+// chose its own consistency is taken at its word.
 func (m *Memory) missed(a recallAnswer, r *v1.RecallRequest, last, rewinds uint64) bool {
 	switch {
-	case a.err == nil && r.Consistency == nil:
-		return a.covered < last
-	case a.err == nil || IsNotFound(a.err): // the space may come with what was refused
+	case a.err == nil:
+		return r.Consistency == nil && a.covered < last
+	case IsNotFound(a.err): // the space may come with what was refused
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return m.rewinds != rewinds
@@ -193,7 +193,7 @@ func (r *recalls) cut() {
 	for id, p := range r.waiting {
 		if !queued[id] {
 			delete(r.waiting, id)
-			p.answer <- recallAnswer{err: &Error{Code: "unavailable", Reason: "TRANSPORT", Message: "the stream ended before the recall was answered; ask again", Retryable: true}}
+			p.answer <- recallAnswer{err: transportError("the stream ended before the recall was answered; ask again", nil)}
 		}
 	}
 }

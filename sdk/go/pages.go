@@ -51,3 +51,16 @@ func retryable(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Retryable
 }
+
+// Page reads one page: the first observations, at most n (1..1,000), of
+// generations above since, as the space was at generation at; 0 is the newest.
+// They come without vectors. An empty page is the end of the space.
+func (c *Client) Page(ctx context.Context, space string, since, at uint64, n int) (Page, error) {
+	m, err := c.memory.ListObservations(ctx, &v1.ListObservationsRequest{
+		Space: space, PageSize: uint32(max(0, n)), SinceGeneration: since, At: at,
+	})
+	if err != nil {
+		return Page{}, fromWire(err)
+	}
+	return Page{storedOf(m.Observations), m.Generation}, nil
+}

@@ -1,6 +1,7 @@
 package engram
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -8,7 +9,12 @@ import (
 )
 
 // receiveAll takes the server's frames until the stream ends.
-func (s *Session) receiveAll(st duplex) leave {
+func (s *Session) receiveAll(st duplex) (why leave) {
+	defer func() {
+		if p := recover(); p != nil {
+			why = leave{err: defect(p), final: true}
+		}
+	}()
 	var away *v1.GoAway
 	for {
 		m, err := st.receive()
@@ -22,7 +28,7 @@ func (s *Session) receiveAll(st duplex) leave {
 			case away != nil:
 				return leave{err: goneAway(away), after: max(away.ResumeAfter.AsDuration(), time.Millisecond), final: !away.Resumable}
 			case ended(err):
-				return leave{err: &Error{Code: "unavailable", Reason: "TRANSPORT", Message: "the server ended the stream", Retryable: true}}
+				return leave{err: transportError("the server ended the stream", nil)}
 			}
 			e := fromWire(err)
 			return leave{err: e, final: isFinal(e)}
@@ -43,57 +49,63 @@ func goneAway(g *v1.GoAway) error {
 	return &Error{Code: "aborted", Reason: g.Reason, Message: "the server asked this stream to go away", Retryable: g.Resumable, RetryAfter: g.ResumeAfter.AsDuration()}
 }
 
-// isFinal reports whether an error of the stream says that coming back is of
-// no use.
+// isFinal reports whether an error says that coming back is of no use.
 func isFinal(err error) bool {
-	e, ok := err.(*Error) //nolint:errorlint // fromWire makes nothing else
-	return ok && !e.Retryable && e.Reason != "TRANSPORT" && e.Code != "unavailable" && e.Code != "canceled" && e.Code != "internal" && e.Code != "unknown"
+	var e *Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	if e.Reason == "TRANSPORT" || e.Reason == "DEADLINE" {
+		// Even from something in between, these do not pass.
+		return e.Code == "unauthenticated" || e.Code == "permission_denied" || e.Code == "unimplemented"
+	}
+	return !e.Retryable && e.Code != "unavailable" && e.Code != "canceled" && e.Code != "internal" && e.Code != "unknown"
 }
 
-// take acts on one frame and tells the callbacks.
+// take acts on one frame and tells whoever listens.
 func (s *Session) take(m *v1.MemoryStreamResponse) {
 	switch f := m.Frame.(type) {
 	case *v1.MemoryStreamResponse_Ack:
-		s.mu.Lock()
-		s.progress = true
-		s.raise(Level(f.Ack.Status), f.Ack.ThroughSequence)
-		s.gen = max(s.gen, f.Ack.Generation)
-		s.grant(f.Ack.Credits)
-		s.announce()
-		s.mu.Unlock()
-		s.nudge()
-		if s.opts.onAck != nil {
-			s.opts.onAck(Level(f.Ack.Status), f.Ack.ThroughSequence, f.Ack.Generation)
-		}
+		ack := Ack{Level(f.Ack.Status), f.Ack.ThroughSequence, f.Ack.Generation}
+		s.change(func() {
+			s.progress = true
+			s.raise(ack.Level, ack.Through)
+			s.gen = max(s.gen, ack.Generation)
+			s.grant(f.Ack.Credits)
+			s.acks.put(uint64(ack.Level), ack)
+		})
+		s.tellAck(ack)
 	case *v1.MemoryStreamResponse_Rejection:
-		r := rejectionOf(f.Rejection)
-		if s.heard(r) && s.opts.onRejection != nil {
-			s.opts.onRejection(r)
+		r, fresh := rejectionOf(f.Rejection), false
+		s.change(func() {
+			if fresh = s.heard(r); fresh {
+				s.rejections.put(r.Sequence, r)
+			}
+		})
+		if fresh && s.opts.onRejection != nil {
+			s.tell(func() { s.opts.onRejection(r) })
 		}
 	case *v1.MemoryStreamResponse_Refusal:
-		s.refused(f.Refusal)
+		s.change(func() { s.refused(f.Refusal) })
 	case *v1.MemoryStreamResponse_Status:
-		s.mu.Lock()
-		s.grant(f.Status.Credits)
-		s.batch = s.maxBatch
-		if n := int(f.Status.SuggestedBatchSize); n > 0 {
-			s.batch = min(s.batch, n)
-		}
-		s.mu.Unlock()
-		s.nudge()
+		st := statusOf(f.Status)
+		s.change(func() {
+			s.grant(f.Status.Credits)
+			s.batch = s.maxBatch
+			if n := int(f.Status.SuggestedBatchSize); n > 0 {
+				s.batch = min(s.batch, n)
+			}
+			s.pressure.put(0, st)
+		})
 		if s.opts.onStatus != nil {
-			s.opts.onStatus(Status{
-				State: strings.TrimPrefix(f.Status.State.String(), "SESSION_STATE_"), Cause: f.Status.Cause, Pressure: f.Status.Pressure,
-				QueueDepth: f.Status.QueueDepth, QueueCapacity: f.Status.QueueCapacity, RetryAfter: f.Status.RetryAfter.AsDuration(),
-				SuggestedBatch: int(f.Status.SuggestedBatchSize),
-			})
+			s.tell(func() { s.opts.onStatus(st) })
 		}
 	case *v1.MemoryStreamResponse_Closed:
 		c := f.Closed
-		s.mu.Lock()
-		s.closed = &Closed{FinalSequence: c.FinalSequence, Accepted: c.Accepted, Rejected: c.Rejected, Refused: c.Refused, Duplicates: c.Duplicates}
-		s.announce()
-		s.mu.Unlock()
+		s.change(func() {
+			s.closed = &Closed{FinalSequence: c.FinalSequence, Accepted: c.Accepted, Rejected: c.Rejected, Refused: c.Refused, Duplicates: c.Duplicates}
+			s.raise(Visible, c.FinalSequence)
+		})
 	case *v1.MemoryStreamResponse_RecallResults:
 		if s.recalls != nil {
 			s.recalls.answer(f.RecallResults)
@@ -101,10 +113,25 @@ func (s *Session) take(m *v1.MemoryStreamResponse) {
 	}
 }
 
-// heard keeps a rejection for Flush; false when it was heard before.
-func (s *Session) heard(r Rejection) bool {
+// change does f with the session locked and wakes whoever waits, and the sender.
+func (s *Session) change(f func()) {
+	defer s.nudge()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	f()
+	s.announce()
+}
+
+func statusOf(st *v1.SessionStatus) Status {
+	return Status{
+		State: strings.TrimPrefix(st.State.String(), "SESSION_STATE_"), Cause: st.Cause, Pressure: st.Pressure,
+		QueueDepth: st.QueueDepth, QueueCapacity: st.QueueCapacity, RetryAfter: st.RetryAfter.AsDuration(),
+		SuggestedBatch: int(st.SuggestedBatchSize),
+	}
+}
+
+// heard keeps a rejection for Flush; false when it was heard before. mu is held.
+func (s *Session) heard(r Rejection) bool {
 	if r.Sequence <= s.told {
 		for _, seq := range s.recent {
 			if seq == r.Sequence {
@@ -120,6 +147,8 @@ func (s *Session) heard(r Rejection) bool {
 	s.stats.Rejected++
 	if len(s.rejected) < maxKept {
 		s.rejected = append(s.rejected, r)
+	} else {
+		s.rejectedMore++
 	}
 	return true
 }
@@ -134,6 +163,7 @@ func (s *Session) raise(l Level, through uint64) {
 	if l < Accepted || l > Indexed {
 		return // of a newer server
 	}
+	through = min(through, s.taken) // nothing is kept that was not sent
 	for ; l >= Accepted; l-- {
 		s.acked[l] = max(s.acked[l], through)
 	}
@@ -152,9 +182,8 @@ func (s *Session) grant(c *v1.Credits) {
 	}
 }
 
-// refused goes back to where the server wants it, once it wants it.
+// refused goes back to where the server wants it, once it wants it. mu is held.
 func (s *Session) refused(r *v1.Refusal) {
-	s.mu.Lock()
 	s.stats.Refused++
 	if r.ExpectedSequence >= s.window.first && r.ExpectedSequence <= s.sent {
 		for seq := r.ExpectedSequence; seq <= s.sent && seq < s.window.next(); seq++ {
@@ -162,13 +191,11 @@ func (s *Session) refused(r *v1.Refusal) {
 		}
 		s.unacked = max(0, s.unacked)
 		s.sent = r.ExpectedSequence - 1
+		s.taken = max(s.unsettled, s.sent)
 		s.rewinds++
 	}
 	s.grant(r.Credits)
 	if d := r.RetryAfter.AsDuration(); d > 0 {
 		s.hold = time.Now().Add(d)
 	}
-	s.announce()
-	s.mu.Unlock()
-	s.nudge()
 }

@@ -73,11 +73,14 @@ func (s *Session) nextFrame(closing *bool) (*v1.MemoryStreamRequest, time.Durati
 		return &v1.MemoryStreamRequest{Frame: &v1.MemoryStreamRequest_Close{Close: &v1.SessionClose{Drain: true, LastSequence: last}}}, 0
 	case len(batch) == 0:
 		return nil, forever
-	case !full && s.opts.linger > 0 && first+uint64(len(batch))-1 > s.urgent && !s.lingered(first):
-		return nil, s.opts.linger
+	case !full && s.opts.linger > 0 && first+uint64(len(batch))-1 > s.urgent:
+		if wait := s.lingers(first); wait > 0 {
+			return nil, wait
+		}
 	}
 	s.lingering = 0
 	s.sent += uint64(len(batch))
+	s.taken = max(s.taken, s.sent)
 	s.unacked += size
 	if s.recalls != nil {
 		s.announce() // a recall waits until what it has to see is under way
@@ -93,13 +96,12 @@ func (s *Session) nextFrame(closing *bool) (*v1.MemoryStreamRequest, time.Durati
 	return &v1.MemoryStreamRequest{Frame: &v1.MemoryStreamRequest_Observations{Observations: &v1.ObservationBatch{FirstSequence: first, Observations: batch}}}, 0
 }
 
-// lingered reports whether the first waiting observation has waited for
-// company long enough; the first time it is asked, the wait begins.
-func (s *Session) lingered(first uint64) bool {
+// lingers says how much longer the first waiting observation waits for company;
+// the first time it is asked, the wait begins.
+func (s *Session) lingers(first uint64) time.Duration {
 	now := time.Now()
 	if s.lingering != first {
 		s.lingering, s.lingerTill = first, now.Add(s.opts.linger)
-		return false
 	}
-	return !now.Before(s.lingerTill)
+	return s.lingerTill.Sub(now)
 }

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 )
 
@@ -30,16 +28,21 @@ type Session struct {
 	window   window
 	sent     uint64 // the last number sent on this stream
 	everSent uint64
-	rewinds  uint64 // how often sent went back
-	unacked  int64  // bytes of what is sent and not durable
-	credits  *v1.Credits
-	acked    [Indexed + 1]uint64
-	gen      uint64
-	hold     time.Time // nothing is sent before: the server asked for it
-	urgent   uint64    // through which nothing lingers
-	draining bool      // Observe takes no more
-	closing  bool      // the server was told to close
-	progress bool      // something was acked on this stream
+	// taken is the highest number the server may have taken of this session: sent,
+	// and not refused; unsettled is what earlier streams left of it without an
+	// answer. Who expects more heard it from somebody else.
+	taken, unsettled uint64
+	welcomed         bool   // the server has said once where it stands
+	rewinds          uint64 // how often sent went back
+	unacked          int64  // bytes of what is sent and not durable
+	credits          *v1.Credits
+	acked            [Indexed + 1]uint64
+	gen              uint64
+	hold             time.Time // nothing is sent before: the server asked for it
+	urgent           uint64    // through which nothing lingers
+	draining         bool      // Observe takes no more
+	closing          bool      // the server was told to close
+	progress         bool      // something was acked on this stream
 
 	detaching bool // the server is not to be told to close
 	maxBatch  int  // observations in a frame at the most, by option and server
@@ -47,8 +50,14 @@ type Session struct {
 	closed    *Closed
 	err       error
 	rejected  []Rejection // not yet returned by Flush
-	stats     Stats
-	changed   chan struct{} // closed and replaced on every change
+	// rejectedMore counts those beyond maxKept; thrown is what a callback did.
+	rejectedMore int
+	thrown       error
+	acks         feed[Ack]
+	rejections   feed[Rejection]
+	pressure     feed[Status]
+	stats        Stats
+	changed      chan struct{} // closed and replaced on every change
 
 	lingering  uint64    // the number that waits for company
 	lingerTill time.Time // and until when
@@ -78,7 +87,7 @@ func (c *Client) openSession(ctx context.Context, space string, r *recalls, opts
 		f(&s.opts)
 	}
 	if l := s.opts.flushLevel; l < Accepted || l > Indexed {
-		return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "FlushTo", Message: fmt.Sprintf("FlushTo is %d, which is no level", l)}
+		return nil, invalid("FlushTo", "FlushTo is %d, which is no level", l)
 	}
 	s.id = s.opts.resume
 	// The stream lives on when ctx, the caller's for opening, has ended; values
@@ -87,9 +96,16 @@ func (c *Client) openSession(ctx context.Context, space string, r *recalls, opts
 	s.cancel = cancel
 	stop := context.AfterFunc(ctx, cancel)
 	st, err := s.connect(life)
-	if !stop() && err == nil {
-		st.close()
-		err = ctx.Err()
+	if !stop() {
+		if err == nil {
+			st.close()
+		}
+		err = brokenOff(ctx.Err())
+	}
+	if err == nil {
+		if err = c.remember(s); err != nil {
+			st.close()
+		}
 	}
 	if err != nil {
 		cancel()
@@ -123,6 +139,10 @@ func (s *Session) Stats() Stats {
 	return st
 }
 
+// Done is closed when the session is over, by Close, by Detach or by itself: Err
+// says why.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
 // Err returns what ended the session; nil while it goes on.
 func (s *Session) Err() error {
 	s.mu.Lock()
@@ -138,10 +158,7 @@ func (s *Session) Observe(ctx context.Context, o Observation) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
-		m.Traceparent = "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + sc.TraceFlags().String()
-		m.Tracestate = sc.TraceState().String()
-	}
+	inTrace(ctx, m)
 	h := held{m, int64(m.SizeVT())}
 	if h.size > maxObservation {
 		return 0, &Error{Code: "invalid_argument", Reason: "TOO_LARGE", Message: fmt.Sprintf("the observation has %d bytes; the limit is %d", h.size, maxObservation)}
@@ -171,131 +188,4 @@ func (s *Session) Observe(ctx context.Context, o Observation) (uint64, error) {
 		s.nudge()
 	}
 	return seq, nil
-}
-
-// Flush waits until everything observed so far has reached the level of
-// FlushTo. When observations were rejected since the last Flush, it returns a
-// *RejectedError.
-func (s *Session) Flush(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last := s.window.next() - 1
-	s.urgent = max(s.urgent, last)
-	s.nudge()
-	for s.acked[s.opts.flushLevel] < last {
-		if s.err != nil {
-			return s.err
-		}
-		if err := s.waitLocked(ctx); err != nil {
-			return err
-		}
-	}
-	return s.takeRejected()
-}
-
-// Close waits until everything is decided and visible, ends the session for
-// good, and returns what the server counted. When ctx ends first, the session
-// is given up where it stands.
-func (s *Session) Close(ctx context.Context) (Closed, error) {
-	s.mu.Lock()
-	s.draining = true
-	s.urgent = s.window.next()
-	s.nudge()
-	var err error
-	for s.closed == nil && s.err == nil && err == nil {
-		err = s.waitLocked(ctx)
-	}
-	if err == nil && s.closed == nil {
-		err = s.err
-	}
-	s.leave()
-	defer s.mu.Unlock()
-	if err != nil {
-		return Closed{}, err
-	}
-	return *s.closed, s.takeRejected()
-}
-
-// Detach waits until everything is on stable storage and lets go of the session
-// without ending it: Resume goes on with it, in this process or another. When
-// ctx ends first, Stats says how far it came.
-func (s *Session) Detach(ctx context.Context) error {
-	s.mu.Lock()
-	s.draining, s.detaching = true, true
-	s.urgent = s.window.next()
-	s.nudge()
-	var err error
-	for s.acked[Durable] < s.window.next()-1 && s.err == nil && err == nil {
-		err = s.waitLocked(ctx)
-	}
-	if err == nil {
-		err = s.err
-	}
-	s.leave()
-	defer s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return s.takeRejected()
-}
-
-// leave ends the goroutines, if they still run, and waits for them; mu is held
-// before and after.
-func (s *Session) leave() {
-	if s.err == nil {
-		s.err = ErrClosed
-	}
-	s.mu.Unlock()
-	s.cancel()
-	<-s.done
-	s.mu.Lock()
-}
-
-// RejectedError says that observations were not kept.
-type RejectedError struct{ Rejections []Rejection }
-
-// Error implements error.
-func (e *RejectedError) Error() string {
-	r := e.Rejections[0]
-	text := "engram: " + r.Reason + ": " + r.Message
-	if len(e.Rejections) > 1 {
-		text += " (and more)"
-	}
-	return text
-}
-
-func (s *Session) takeRejected() error {
-	if len(s.rejected) == 0 {
-		return nil
-	}
-	e := &RejectedError{s.rejected}
-	s.rejected = nil
-	return e
-}
-
-// waitLocked waits for a change; mu is held before and after.
-func (s *Session) waitLocked(ctx context.Context) error {
-	changed := s.changed
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	select {
-	case <-changed:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// announce wakes whoever waits for a change; mu is held.
-func (s *Session) announce() {
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
-// nudge wakes the sender.
-func (s *Session) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
 }

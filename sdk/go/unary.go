@@ -65,7 +65,8 @@ func InSession(id string, first uint64) ObserveOption {
 }
 
 // Observe takes a batch in one call. Retrying it is safe for observations with
-// ids of their own, and with InSession; use a Session to stream.
+// ids of their own, and with InSession; use a Session to stream. A span in ctx
+// becomes the parent of the observations' traces.
 func (c *Client) Observe(ctx context.Context, space string, batch []Observation, opts ...ObserveOption) (*Observed, error) {
 	r := &v1.ObserveRequest{Space: space}
 	for i := range batch {
@@ -73,6 +74,7 @@ func (c *Client) Observe(ctx context.Context, space string, batch []Observation,
 		if err != nil {
 			return nil, err
 		}
+		inTrace(ctx, m)
 		r.Observations = append(r.Observations, m)
 	}
 	for _, f := range opts {
