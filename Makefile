@@ -93,6 +93,10 @@ reference-python: venv-sdk ## write the reference of the Python SDK into .cache/
 bench-python: build venv-sdk ## measure what streaming takes in Python: observations a second, client CPU for each
 	@TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram $(VENV)/bin/python $(SDK_PYTHON)/benchmarks/observe.py
 
+.PHONY: bench-sdks
+bench-sdks: build venv-sdk sdk/typescript/dist/node.js ## measure streaming by each SDK in one run; writes docs/measurements; QUICK=1: no page
+	@$(VENV)/bin/python sdk/bench.py --out docs/measurements $(if $(QUICK),--quick)
+
 .PHONY: venv-sdk
 venv-sdk: $(VENV)/.stamp-sdk ## install what the Python SDK's tests and checks need into .cache/venv
 $(VENV)/.stamp-sdk: $(SDK_PYTHON)/requirements-dev.txt $(VENV)/.stamp
@@ -270,6 +274,7 @@ clients/web/node_modules/.stamp: clients/web/package-lock.json
 lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK and client
 	$(VENV)/bin/ruff check --quiet $(SDK_PYTHON) clients/python
 	$(VENV)/bin/ruff format --quiet --check $(SDK_PYTHON) clients/python
+	$(VENV)/bin/ruff check --quiet --config $(SDK_PYTHON)/pyproject.toml sdk/bench.py
 	cd $(SDK_PYTHON) && $(VENV)/bin/mypy && $(VENV)/bin/mypy ../../clients/python/python_client.py
 
 .PHONY: docs-check

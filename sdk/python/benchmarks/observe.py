@@ -1,9 +1,10 @@
 """Measure what streaming takes: observations a second, and the client's own CPU time for each.
 
-Usage: python benchmarks/observe.py [--count N] [--dimension D] [--server HOST:PORT]
+Usage: python benchmarks/observe.py [--count N] [--dimension D] [--no-graph] [--server HOST:PORT]
 
 Without --server it starts one (see engram_stream.testing). Everything is acked
-VISIBLE before the clock stops. The server works on the same processors.
+VISIBLE before the clock stops. The server works on the same processors, and
+builds its graph meanwhile, unless --no-graph says that the space has none.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--count", type=int, default=50_000)
     options.add_argument("--dimension", type=int, default=384)
+    options.add_argument("--no-graph", action="store_true")
     options.add_argument("--server", default="")
     o = options.parse_args()
     vectors = numpy.random.default_rng(1).random((o.count, o.dimension), dtype="f4")
@@ -78,6 +80,8 @@ def main() -> None:
         print(f"{o.count:,} observations of {o.dimension}-d, Python {sys.version.split()[0]}")
         print("| way | observations/s | client CPU µs each |\n|---|---|---|")
         for name, way in WAYS.items():
+            with Client(address) as c:
+                c.create_space("bench", dimension=o.dimension, index_threshold=2**31 if o.no_graph else None)
             began, used = time.perf_counter(), time.process_time()
             asyncio.run(way(address, vectors, ids))  # type: ignore[arg-type]
             took, used = time.perf_counter() - began, time.process_time() - used

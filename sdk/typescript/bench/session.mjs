@@ -1,5 +1,7 @@
 // Measures a session: `npm run bench`, after `make build` and `npm run build`.
-// A server is started for it; COUNT, DIMENSION, BATCH and TRANSPORT change it.
+// A server is started for it; COUNT, DIMENSION, BATCH and TRANSPORT change it. The
+// server works on the same processors, and builds its graph meanwhile, unless
+// NO_GRAPH says that the space has none.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -7,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const { COUNT = "50000", DIMENSION = "384", BATCH, TRANSPORT = "node" } = process.env;
+const { COUNT = "50000", DIMENSION = "384", BATCH, TRANSPORT = "node", NO_GRAPH = "" } = process.env;
 const { connect } = await import(`@engram-stream/client/${TRANSPORT}`);
 const count = Number(COUNT);
 const dimension = Number(DIMENSION);
@@ -20,11 +22,11 @@ const address = /http:\/\/(\S+)/.exec(String(line))[1];
 const client = connect(address);
 try {
   while (!(await fetch(`http://${address}/readyz`)).ok);
-  // Without a graph: it is the client that is measured.
-  await client.createSpace("bench", { dimension, indexThreshold: 2 ** 31 });
   const vectors = Array.from({ length: 1000 }, () => Float32Array.from({ length: dimension }, () => Math.random() - 0.5));
-  const session = await client.openSession("bench", BATCH === undefined ? {} : { batch: Number(BATCH) });
+  console.log(`${count} observations of ${dimension}-d, Node ${process.versions.node}\n| round | observations/s | client CPU µs each |\n|---|---|---|`);
   for (let round = 1; round <= 3; round++) {
+    await client.createSpace("bench", { dimension, ...(NO_GRAPH === "" ? {} : { indexThreshold: 2 ** 31 }) });
+    const session = await client.openSession("bench", BATCH === undefined ? {} : { batch: Number(BATCH) });
     const cpu = process.cpuUsage();
     const began = performance.now();
     for (let i = 0; i < count; i++) {
@@ -33,9 +35,10 @@ try {
     await session.flush();
     const seconds = (performance.now() - began) / 1000;
     const { user, system } = process.cpuUsage(cpu);
-    console.log(`${TRANSPORT}: ${Math.round(count / seconds)} observations/s of ${dimension}-d, visible; ${((user + system) / count).toFixed(1)} µs of the client's processor each`);
+    console.log(`| ${TRANSPORT}, ${round} | ${Math.round(count / seconds).toLocaleString("en")} | ${((user + system) / count).toFixed(1)} |`);
+    await session.close();
+    await client.deleteSpace("bench"); // the next round is not to pay for this one's graph
   }
-  await session.close();
 } finally {
   client.close();
   server.kill("SIGTERM");
