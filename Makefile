@@ -20,6 +20,7 @@ TESTS   := $(PYTHON) .ci/tests.py
 
 GOLANGCI_VERSION := v2.15.0
 GRPCURL_VERSION  := v1.9.3
+CONFORMANCE_VERSION := v1.0.7
 PROTOVALIDATE    := github.com/bufbuild/protovalidate@v1.2.2
 
 .PHONY: help
@@ -37,7 +38,7 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-SUITES := go failpoints race wire python typescript
+SUITES := go failpoints race wire conformance python typescript
 ALSO   ?= # further suites that the closing line counts
 
 # Packages with tests that need faults inside a real process.
@@ -46,7 +47,7 @@ FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*fai
 .PHONY: test
 test: ## everything that has to hold; nothing in it is timed
 	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
-	for suite in test-go test-race test-wire test-python test-typescript; do $(MAKE) $$suite || failed=1; done; \
+	for suite in test-go test-race test-wire test-conformance test-python test-typescript; do $(MAKE) $$suite || failed=1; done; \
 	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
@@ -70,6 +71,35 @@ test-wire: build $(BIN)/grpcurl-$(GRPCURL_VERSION) ## every kind of client again
 	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) -s venv; fi
 	@PATH="$(BIN):$(NPM):$(VENV)/bin:$$PATH" INTEROP_SERVER=$(CURDIR)/bin/engram \
 	  $(TESTS) run wire -C conformance -count=1 ./...
+
+# The Connect project's suite: its runner, and the two programs it tests. The
+# messages they speak are not committed; see conformance/connect/doc.go.
+CONFORMANCE_RUNNER := $(BIN)/connectconformance-$(CONFORMANCE_VERSION)
+CONFORMANCE_PROTOS := conformance/connect/_gen/.stamp-$(CONFORMANCE_VERSION)
+
+.PHONY: test-conformance
+test-conformance: $(CONFORMANCE_RUNNER) conformance-protos ## Connect's conformance suite: its client against the server, the Go SDK's transport against its server
+	@cd conformance/connect && go build -tags conformance -o $(BIN)/conformance/ ./server ./client
+	@rm -f $(CACHE)/tests/conformance.json; failed=0; \
+	$(TESTS) cases conformance "the server, called by Connect's client" 3640 \
+	  $(CONFORMANCE_RUNNER) --mode server --conf conformance/connect/server.yaml -- $(BIN)/conformance/server || failed=1; \
+	$(TESTS) cases conformance "the Go SDK's transport, calling Connect's server" 4638 \
+	  $(CONFORMANCE_RUNNER) --mode client --conf conformance/connect/client.yaml -- $(BIN)/conformance/client || failed=1; \
+	$(TESTS) total conformance || failed=1; exit $$failed
+
+.PHONY: conformance-protos
+conformance-protos: $(CONFORMANCE_PROTOS)
+$(CONFORMANCE_PROTOS): conformance/connect/buf.gen.yaml .tools/node_modules/.stamp
+	@rm -rf $(CACHE)/conformance && mkdir -p $(CACHE)/conformance
+	@cp -R "$$(go mod download -json connectrpc.com/conformance@$(CONFORMANCE_VERSION) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')"/proto/. $(CACHE)/conformance/
+	@chmod -R u+w $(CACHE)/conformance
+	$(BUF) generate --template conformance/connect/buf.gen.yaml
+	@touch $@
+
+$(CONFORMANCE_RUNNER):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install connectrpc.com/conformance/cmd/connectconformance@$(CONFORMANCE_VERSION)
+	@mv $(BIN)/connectconformance $@
 
 SDK_PYTHON := sdk/python
 
@@ -253,11 +283,11 @@ $(GOLANGCI):
 	@mv $(BIN)/golangci-lint $@
 
 .PHONY: lint
-lint: $(GOLANGCI) lint-python lint-typescript ## gofmt, vet and golangci-lint; ruff and mypy; tsc and eslint
+lint: $(GOLANGCI) conformance-protos lint-python lint-typescript ## gofmt, vet and golangci-lint; ruff and mypy; tsc and eslint
 	@unformatted=$$(gofmt -l service sdk conformance); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
 	$(GOLANGCI) run ./...
-	cd conformance && $(GOLANGCI) run ./...
+	cd conformance && GOWORK=$(CURDIR)/conformance/connect/go.work $(GOLANGCI) run ./...
 	cd service/prove/peers && $(GOLANGCI) run ./...
 	cd service/prove/vectors && $(GOLANGCI) run ./...
 
@@ -286,4 +316,4 @@ check: lint check-generated breaking docs-check test ## all that CI runs
 
 .PHONY: clean
 clean: ## remove what was built and fetched
-	rm -rf bin .cache .tools/node_modules conformance/interop/node/node_modules $(addprefix $(SDK_TYPESCRIPT)/,node_modules dist build) $(addprefix clients/web/,node_modules dist)
+	rm -rf bin .cache .tools/node_modules conformance/connect/_gen conformance/interop/node/node_modules $(addprefix $(SDK_TYPESCRIPT)/,node_modules dist build) $(addprefix clients/web/,node_modules dist)

@@ -3,6 +3,7 @@
 Usage:
   tests.py run NAME [-C DIR] ARGUMENTS…   go test -json ARGUMENTS…
   tests.py junit NAME [-C DIR] COMMAND…   any runner that writes JUnit's XML to {xml}
+  tests.py cases NAME TITLE LEAST COMMAND…  a runner that ends with 'N passed, N failed'
   tests.py skip NAME REASON               a suite that cannot run here
   tests.py check NAME TITLE pass|fail     one more outcome of a suite of checks
   tests.py total NAME…                    the closing line over these suites
@@ -15,11 +16,17 @@ so does a suite that left no record. The exit code is 1 on any failure.
 
 `junit` puts a path for {xml} in the command and turns what the runner writes
 there into events of the same form, after the runner has shown its own output.
+
+`cases` adds what a runner counted to a suite, under a title; its lines that
+begin with 'FAILED: ' name what failed. That fewer than LEAST cases passed, or
+that the runner counted none, is one failure more: a suite must not shrink
+unseen.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -107,6 +114,31 @@ def events_of(name: str, case: ElementTree.Element) -> list[dict]:
     return [{"Action": "output", "Output": text, **place}, {"Action": outcome, **place}]
 
 
+def cases_of_runner(name: str, title: str, least: int, command: list[str]) -> int:
+    """Run a runner that counts its own cases, add them to a suite, return 1 when any failed."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    print("$", " ".join(command), flush=True)
+    runner = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
+    counted = re.search(r"^(\d+) passed, (\d+) failed", runner.stdout, re.MULTILINE)
+    passed, failed = map(int, counted.groups()) if counted else (0, 0)
+    failures = re.findall(r"^FAILED: (.*?):?$", runner.stdout, re.MULTILINE)[:failed]
+    failures += [f"case {n} without a name" for n in range(len(failures), failed)]
+    if passed < least or (runner.returncode != 0 and not failed):
+        failures.append(f"the run: {passed} cases passed, at least {least} had to; its runner ended with {runner.returncode}")
+    events = [{"Action": "pass", "Package": name, "Test": title, "Count": passed}] if passed else []
+    events += [{"Action": "fail", "Package": name, "Test": f"{title}: {what}"} for what in failures]
+    events.append({"Action": "exit", "Code": 0 if runner.returncode == 0 else 1})
+    with record(name).open("a", encoding="utf-8") as kept:
+        kept.writelines(json.dumps(e) + "\n" for e in events)
+    if failures:
+        print(runner.stdout)
+    print(f"{title}: {passed} passed, {len(failures)} failed", flush=True)
+    return 1 if failures else 0
+
+
 def skip(name: str, reason: str) -> int:
     """Keep on record that a whole suite was left out."""
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -150,7 +182,7 @@ def read(name: str, show_failures: bool = False) -> tuple[dict[str, int], list[s
         elif action == "exit":
             code = event["Code"]
         elif action in count and test:
-            count[action] += 1
+            count[action] += event.get("Count", 1)
             if action == "fail":
                 failed_tests.add(place)
                 if show_failures:
@@ -200,6 +232,8 @@ def main(arguments: list[str]) -> int:
             return run(name, rest)
         case ["junit", name, *rest] if rest:
             return junit(name, rest)
+        case ["cases", name, title, least, *rest] if rest:
+            return cases_of_runner(name, title, int(least), rest)
         case ["skip", name, reason]:
             return skip(name, reason)
         case ["check", name, title, ("pass" | "fail") as outcome]:

@@ -100,9 +100,16 @@ func (s *Server) notYet(w http.ResponseWriter, r *http.Request) {
 
 var replaying = fault.Retry(fault.Unavailable, fault.Replaying, time.Second, "replaying: the server is starting and reads its journal back; come back in a moment")
 
+// extension is a service that only builds for conformance tests have beside
+// those of the contract.
+type extension struct {
+	register  func(*connect.Server)
+	outermost []connect.ServerInterceptor
+}
+
 // mount makes the handler of the services.
 func (s *Server) mount(h *rpc.Handlers) (http.Handler, error) {
-	chain := []connect.ServerInterceptor{recovery(s.log)}
+	chain := append(slices.Clone(s.extension.outermost), recovery(s.log))
 	if s.traces != nil {
 		t, err := otelconnect.NewServerInterceptor(otelconnect.WithTracerProvider(s.traces), otelconnect.WithoutMetrics(),
 			otelconnect.WithTrustRemote(), otelconnect.WithPropagator(propagator))
@@ -114,6 +121,9 @@ func (s *Server) mount(h *rpc.Handlers) (http.Handler, error) {
 	server := connect.NewServer(append(chain, h.Interceptors()...)...)
 	h.Register(server)
 	health{s.ready, s.leaving}.register(server)
+	if s.extension.register != nil {
+		s.extension.register(server)
+	}
 	grpcreflect.Register(server, grpcreflect.WithNamer(grpcreflect.NamerFunc(func() []string {
 		return append(slices.Clone(rpc.ServiceNames), "grpc.health.v1.Health")
 	})))

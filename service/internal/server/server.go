@@ -42,6 +42,8 @@ type Server struct {
 	leaving  chan struct{}           // closed when the stop begins
 	leave    sync.Once
 	killed   atomic.Bool
+
+	extension extension // of tests of the protocol; see Extend
 }
 
 // New makes a server of a validated configuration.
