@@ -33,6 +33,7 @@ const (
 // for no longer than it takes to read it, and never together with a session's.
 type Client struct {
 	http   *http.Transport
+	conns  conns
 	memory engramv1connect.MemoryServiceClient
 	spaces engramv1connect.SpaceServiceClient
 	admin  engramv1connect.AdminServiceClient
@@ -93,6 +94,7 @@ func Dial(addr string, opts ...Option) (*Client, error) {
 		return nil, invalid("addr", "addr is %q, and WithTLS wants https", addr)
 	}
 	c := &Client{http: o.transport(u.Scheme)}
+	c.http.DialContext = c.conns.dial
 	o.interceptors = append([]connect.ClientInterceptor{c.whileOpen}, o.interceptors...)
 	client := o.over(c.http, base)
 	c.memory = engramv1connect.NewMemoryServiceClient(client)

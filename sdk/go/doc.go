@@ -17,9 +17,17 @@
 // the server says. It keeps every observation until the server has it on
 // stable storage, so nothing is lost and nothing is applied twice.
 //
-// No failure is silent: what the server rejects comes to OnRejection and is
-// returned by Flush and Close; what ends the session is returned by the next
-// call, by Flush, by Close and by Err.
+// No failure is silent: what the server rejects comes to OnRejection and
+// [Session.Rejections] and is returned by Flush and Close; what ends the session
+// is returned by every later call and by Err; what a callback panics with is
+// returned by the next Flush or Close.
+//
+// # Errors
+//
+// Every error of the package is an [*Error], a [*RejectedError] or a
+// [*PanicError], or a join of the last two. An end of the caller's context is
+// wrapped, so errors.Is finds it. Calls outside sessions are made once: Retryable
+// says whether the same call may succeed later, and RetryAfter when.
 //
 // # Concurrency
 //
@@ -28,8 +36,9 @@
 // gets the session's lock. A session owns two goroutines: a sender, which alone
 // sends, and, while connected, a receiver. There is none per observation or
 // recall. Close or Detach ends them and waits; cancelling the context that the
-// session was opened with does not, since it was for opening. Callbacks run in
-// the receiver, one at a time: they must not block, since no acks come meanwhile,
+// session was opened with does not, since it was for opening. Closing the client
+// ends the sessions that are left open. Callbacks run in the session's own
+// goroutines, one at a time: they must not block, since no acks come meanwhile,
 // and must not call the session.
 //
 // The package stands outside the server's house: it imports the generated

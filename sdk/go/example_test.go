@@ -2,6 +2,7 @@ package engram_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 // The short way: one call to observe, one to recall.
 func Example() {
-	c, err := engram.Dial("127.0.0.1:50051")
+	c, err := engram.Dial(server()) // "127.0.0.1:50051" where a server runs on its default port
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -27,12 +28,13 @@ func Example() {
 	for _, x := range r.Results {
 		fmt.Println(x.Observation.Content)
 	}
+	// Output: the kettle is in the red box
 }
 
 // The way for many: a session batches, obeys the server's credits, and comes
 // back by itself when the connection breaks.
 func ExampleClient_OpenSession() {
-	c, err := engram.Dial("127.0.0.1:50051")
+	c, err := engram.Dial(server()) // "127.0.0.1:50051" where a server runs on its default port
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -57,13 +59,14 @@ func ExampleClient_OpenSession() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(end.Accepted)
+	fmt.Println(end.Accepted, "kept")
+	// Output: 1000 kept
 }
 
 // Recalling on the stream one observes on: each recall sees everything that
 // was observed before it.
 func ExampleClient_OpenMemory() {
-	c, err := engram.Dial("127.0.0.1:50051")
+	c, err := engram.Dial(server()) // "127.0.0.1:50051" where a server runs on its default port
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -80,8 +83,110 @@ func ExampleClient_OpenMemory() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(r.Results))
+	for _, x := range r.Results {
+		fmt.Println(x.Observation.Content)
+	}
 	if _, err := m.Close(ctx); err != nil {
 		log.Fatal(err)
 	}
+	// Output: my sister lives in Lyon
+}
+
+// A process lets go of its session, and another one goes on with it.
+func ExampleSession_Detach() {
+	c, err := engram.Dial(server())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx := context.Background()
+	s, err := c.OpenSession(ctx, "relay")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.Observe(ctx, engram.Observation{Content: "the first lap is run"}); err != nil {
+		log.Fatal(err)
+	}
+	if err := s.Detach(ctx); err != nil { // all of it is on stable storage
+		log.Fatal(err)
+	}
+	next, err := c.OpenSession(ctx, "relay", engram.Resume(s.ID()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	number, err := next.Observe(ctx, engram.Observation{Content: "the second lap is run"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	end, err := next.Close(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(number, end.Accepted)
+	// Output: 2 2
+}
+
+// What the server does not keep is told, with why; the rest is kept.
+func ExampleRejectedError() {
+	c, err := engram.Dial(server())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx := context.Background()
+	s, err := c.OpenSession(ctx, "rejected")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, o := range []engram.Observation{
+		{ID: "fine", Content: "all is well"},
+		{ID: "wrong", Content: "too sure of itself", Confidence: engram.Confidence(1.5)},
+	} {
+		if _, err := s.Observe(ctx, o); err != nil {
+			log.Fatal(err)
+		}
+	}
+	var rejected *engram.RejectedError
+	if err := s.Flush(ctx); errors.As(err, &rejected) {
+		for _, r := range rejected.Rejections {
+			fmt.Println(r.ID, r.Reason, r.Message)
+		}
+	}
+	end, err := s.Close(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(end.Accepted, "kept,", end.Rejected, "not")
+	// Output:
+	// wrong INVALID_FIELD confidence is 1.5; it must be in 0..1
+	// 1 kept, 1 not
+}
+
+// Reading one's own writes from elsewhere, narrowed by a filter.
+func ExampleClient_Recall() {
+	c, err := engram.Dial(server())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx := context.Background()
+	kept, err := c.Observe(ctx, "wines", []engram.Observation{
+		{ID: "soave", Vector: []float32{1, 0, 0}, Metadata: map[string]any{"country": "Italy"}},
+		{ID: "merlot", Vector: []float32{0.9, 0.1, 0}, Metadata: map[string]any{"country": "France"}},
+		{ID: "barolo", Vector: []float32{0, 1, 0}, Metadata: map[string]any{"country": "Italy"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := c.Recall(ctx, "wines", engram.ByVector([]float32{1, 0, 0}),
+		engram.Matching(engram.Where(engram.Eq("metadata.country", "Italy"))), engram.AtLeast(kept.Generation))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, x := range r.Results {
+		fmt.Printf("%s %.1f\n", x.Observation.ID, x.Similarity)
+	}
+	// Output:
+	// soave 1.0
+	// barolo 0.0
 }

@@ -12,14 +12,11 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 	engram "github.com/engram-stream/engram/sdk/go"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // dial makes a client of the model, and a context that bounds the test.
 func dial(t *testing.T, m *model, opts ...engram.Option) (*engram.Client, context.Context) {

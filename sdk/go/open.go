@@ -28,7 +28,7 @@ func (c *Client) letGo(s *Session) {
 	delete(c.sessions, s)
 }
 
-// Close ends the client: later calls return ErrClosed. Sessions are closed by
+// Close ends the client: calls under way fail, later ones return ErrClosed. Sessions are closed by
 // themselves, before; one that is left open is given up where it stands, as if
 // Detach had been broken off, and logged as a warning if it holds observations
 // that are not known to be kept.
@@ -44,6 +44,7 @@ func (c *Client) Close() {
 		s.abandon()
 	}
 	c.http.CloseIdleConnections()
+	c.conns.close()
 }
 
 // abandon gives the session up where it stands.

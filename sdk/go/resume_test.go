@@ -247,3 +247,28 @@ func TestAcksAndStatusAreTold(t *testing.T) {
 	}
 	m.want(t, 6)
 }
+
+// Acks of what was never sent keep nothing, and do no harm.
+func TestAcksOfWhatWasNotSent(t *testing.T) {
+	m := newModel(t, func(s *stream) error {
+		if err := s.welcome(&v1.Credits{ThroughSequence: 2, Bytes: 1 << 40}); err != nil {
+			return err
+		}
+		f, err := s.receive()
+		if err != nil {
+			return err
+		}
+		through, err := s.keep(f.GetObservations())
+		if err != nil {
+			return err
+		}
+		err = s.send(&v1.MemoryStreamResponse{Frame: &v1.MemoryStreamResponse_Ack{Ack: &v1.Ack{Status: durable, ThroughSequence: 1 << 40}}})
+		return errors.Join(err, s.ack(through, roomy, visible), s.serve())
+	})
+	s, ctx := open(t, m, engram.WithBatching(2, 1<<20, 0))
+	observe(t, ctx, s, 1, 10)
+	if end, err := s.Close(ctx); err != nil || end.Accepted != 10 {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	m.want(t, 10)
+}
