@@ -76,15 +76,20 @@ test-wire: build $(BIN)/grpcurl-$(GRPCURL_VERSION) ## every kind of client again
 # messages they speak are not committed; see conformance/connect/doc.go.
 CONFORMANCE_RUNNER := $(BIN)/connectconformance-$(CONFORMANCE_VERSION)
 CONFORMANCE_PROTOS := conformance/connect/_gen/.stamp-$(CONFORMANCE_VERSION)
+INTEROP_NODE       := $(CURDIR)/conformance/interop/node/node_modules
 
 .PHONY: test-conformance
-test-conformance: $(CONFORMANCE_RUNNER) conformance-protos ## Connect's conformance suite: its client against the server, the Go SDK's transport against its server
+test-conformance: $(CONFORMANCE_RUNNER) conformance-protos wire-node ## Connect's conformance suite: its client and connect-node's against the server, the Go SDK's transport against its server
 	@cd conformance/connect && go build -tags conformance -o $(BIN)/conformance/ ./server ./client
+	@NODE_PATH=$(INTEROP_NODE) $(INTEROP_NODE)/.bin/esbuild conformance/connect/node/client.ts --bundle --platform=node \
+	  --format=esm --target=node20 --log-level=warning --outfile=$(BIN)/conformance/client.mjs
 	@rm -f $(CACHE)/tests/conformance.json; failed=0; \
 	$(TESTS) cases conformance "the server, called by Connect's client" 3640 \
 	  $(CONFORMANCE_RUNNER) --mode server --conf conformance/connect/server.yaml -- $(BIN)/conformance/server || failed=1; \
 	$(TESTS) cases conformance "the Go SDK's transport, calling Connect's server" 4638 \
 	  $(CONFORMANCE_RUNNER) --mode client --conf conformance/connect/client.yaml -- $(BIN)/conformance/client || failed=1; \
+	$(TESTS) cases conformance "the server, called by connect-node" 2796 \
+	  $(CONFORMANCE_RUNNER) --mode both --conf conformance/connect/node.yaml -- node $(BIN)/conformance/client.mjs ---- $(BIN)/conformance/server || failed=1; \
 	$(TESTS) total conformance || failed=1; exit $$failed
 
 .PHONY: conformance-protos

@@ -7,7 +7,8 @@
 //     settings, interceptors, codecs, compression and limits, and the suite's
 //     ConformanceService beside the services of the contract;
 //   - client calls the suite's reference server through what the Go SDK's Dial
-//     makes: its transport, codec, compression and interceptors.
+//     makes: its transport, codec, compression and interceptors;
+//   - node calls the server by connect-node, the transport of the TypeScript SDK.
 //
 // The suite's messages are third-party sources and its own Go code of them is
 // internal, so `make conformance-protos` takes them from the Go module cache and
