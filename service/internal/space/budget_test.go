@@ -32,7 +32,21 @@ func TestAllocationBudget(t *testing.T) {
 			t.Errorf("threshold %d: a recall that finds nothing allocates %v times; its answer is one", threshold, n)
 		}
 	}
-	w := newWorld(Settings{Dimension: 3, IndexThreshold: 1 << 30})
+	// Scans by code allocate no more.
+	v := embedded(7, 128)
+	w := scanned(t, memory.MetricCosine, scannedRows, 128, v)
+	if by := w.Stats().ScannedBy; by != "1-bit" {
+		t.Fatalf("scanned by %q", by)
+	}
+	coded := &Question{Vector: v(0), Limit: 10, MinSimilarity: float32(math.Inf(1)), Now: w.clock.Now()}
+	if n := testing.AllocsPerRun(200, func() {
+		if _, err := w.Recall(w.Current(), coded); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 1 {
+		t.Errorf("a scan by code that finds nothing allocates %v times", n)
+	}
+	w = newWorld(Settings{Dimension: 3, IndexThreshold: 1 << 30})
 	entries := make([]memory.Entry, 500)
 	plain := make([]*memory.Observation, 60*len(entries))
 	for i := range plain {

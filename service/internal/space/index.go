@@ -43,7 +43,7 @@ func (s *Space) WantsIndexWorker() bool {
 // index worker at a time.
 func (s *Space) Index(limit int, yield func() bool) int {
 	sn, err := s.awake(s.Current())
-	if err != nil || sn.graph == nil {
+	if err != nil {
 		return 0
 	}
 	defer runtime.KeepAlive(sn)
@@ -51,12 +51,15 @@ func (s *Space) Index(limit int, yield func() bool) int {
 	t.indexing.Lock()
 	defer t.indexing.Unlock()
 	sn = s.Current()
-	if sn.graph == nil { // fell asleep meanwhile
+	if sn.table != t { // fell asleep meanwhile
 		return 0
 	}
 	goOn := func() bool { return t.wanted.Load() == 0 && yield() }
 	if t.wantsCodes(sn) {
 		t.makeCodes(sn, s.Settings().Metric, goOn)
+	}
+	if sn.graph == nil {
+		return 0
 	}
 	end := min(sn.indexed+limit, sn.rows)
 	rows := make([]uint32, 0, end-sn.indexed)
@@ -66,7 +69,9 @@ func (s *Space) Index(limit int, yield func() bool) int {
 			rows = append(rows, row)
 		}
 	}
-	t.codeThrough(sn, sn.rows) // those that are scanned meanwhile are scanned by code
+	for kind := range codeKinds { // those that are scanned meanwhile are scanned by code
+		t.codeThrough(kind, sn, sn.rows, nil)
+	}
 	done := s.insert(sn.graph, rows, goOn)
 	if done < len(rows) {
 		end = int(rows[done])

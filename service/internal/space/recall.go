@@ -62,7 +62,7 @@ type scratch struct {
 	graph  hnsw.Scratch
 	scores [scanBlock]float32
 	rows   []uint32
-	code   []byte
+	cue    cue
 	found  []hnsw.Candidate
 }
 
@@ -213,10 +213,10 @@ func (r *search) scan(from, to int) {
 
 // scanMask compares with the rows of a mask.
 func (r *search) scanMask(mask *roaring.Bitmap) {
-	if cap(r.rows) < scanBlock {
-		r.rows = make([]uint32, scanBlock)
+	if r.scanMaskCodes(mask) {
+		return
 	}
-	block := r.rows[:scanBlock]
+	block := r.blockRows()
 	for it := mask.ManyIterator(); ; {
 		n := it.NextMany(block)
 		if n == 0 {

@@ -16,7 +16,7 @@ func waiting(t *testing.T, n int, v func(i int) []float32) *world {
 	w.indexAll()
 	w.grow(n, v)
 	w.Index(1, func() bool { return false })
-	if c := w.table.Load().codes.Load(); c == nil || c.rows != codeRows+n {
+	if c := w.table.Load().codes[wideKind].Load(); c == nil || c.rows != codeRows+n {
 		t.Fatalf("codes %+v", c)
 	}
 	if left := w.Current().Unindexed(); left != n-1 {

@@ -142,8 +142,13 @@ type Stats struct {
 	Quarantined int
 	// Staleness is the age of the oldest durable row that is not visible.
 	Staleness time.Duration
-	Awake     bool // its rows are in memory or mapped
-	Sound     bool // its checkpoint can be read
+	// ScannedBy names the codes that scans go by, "7-bit" or "1-bit", and
+	// CodeRecall is the recall@10 they had when they were last checked; empty
+	// where the vectors themselves are compared.
+	ScannedBy  string
+	CodeRecall float64
+	Awake      bool // its rows are in memory or mapped
+	Sound      bool // its checkpoint can be read
 }
 
 // Stats returns the numbers of now.
@@ -154,7 +159,16 @@ func (s *Space) Stats() Stats {
 		Bytes: s.bytes.Load(), Quarantined: int(s.quarantined.Load()), Awake: snap.table != nil, Sound: s.damage.Load() == nil, Staleness: s.staleness(),
 	}
 	if snap.graph != nil {
-		st.Bytes += int64(snap.graph.Bytes()) + snap.table.codes.Load().bytes()
+		st.Bytes += int64(snap.graph.Bytes())
+	}
+	if t := snap.table; t != nil {
+		for kind := range codeKinds {
+			c := t.codes[kind].Load()
+			st.Bytes += c.bytes()
+			if c != nil {
+				st.ScannedBy, st.CodeRecall = c.kind.String(), c.recall
+			}
+		}
 	}
 	return st
 }
@@ -197,4 +211,15 @@ func (s *Space) DropMark(id memory.SessionID) {
 	s.mu.Lock()
 	delete(s.marks, id)
 	s.mu.Unlock()
+}
+
+// SpareCodes drops the codes of a space that is awake and makes no others, or
+// lets them be made again, and returns their memory in bytes. It is slower to
+// recall from meanwhile, and loses nothing.
+func (s *Space) SpareCodes(on bool) (freed int64) {
+	t := s.table.Load()
+	if t == nil || t.frugal.Load() == on {
+		return 0
+	}
+	return t.spare(on)
 }

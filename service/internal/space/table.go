@@ -28,15 +28,18 @@ type table struct {
 	indexing sync.Mutex
 	// wanted counts those who wait for indexing and are not to wait long.
 	wanted atomic.Int32
-	// codes are nil as long as the graph is compared by the vectors themselves.
-	codes atomic.Pointer[codes]
+	// codes of each kind are nil as long as there are none that are good enough:
+	// then all is compared by the vectors themselves.
+	codes [codeKinds]atomic.Pointer[codes]
 	// dropped are rows that lose their bytes and left the graph for good: a row
 	// number is put into it once. indexing guards them.
 	dropped *roaring.Bitmap
-	// coming are codes that are not complete; indexing guards them. unfit is how
-	// many rows there were when codes were last found not good enough.
-	coming *codes
-	unfit  atomic.Int64
+	// coming are codes that are not complete or on trial; indexing guards them.
+	// unfit is how many rows there were when codes of the kind were last found
+	// not good enough. frugal says that none are to be made.
+	coming [codeKinds]*coding
+	unfit  [codeKinds]atomic.Int64
+	frugal atomic.Bool
 
 	mu sync.RWMutex
 	// known finds the rows of the checkpoint, ids those that are newer. An id
