@@ -38,7 +38,7 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-SUITES := go failpoints race wire conformance python typescript
+SUITES := go failpoints race wire conformance python agent typescript
 ALSO   ?= # further suites that the closing line counts
 
 # Packages with tests that need faults inside a real process.
@@ -47,7 +47,7 @@ FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*fai
 .PHONY: test
 test: ## everything that has to hold; nothing in it is timed
 	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
-	for suite in test-go test-race test-wire test-conformance test-python test-typescript; do $(MAKE) $$suite || failed=1; done; \
+	for suite in test-go test-race test-wire test-conformance test-python test-agent test-typescript; do $(MAKE) $$suite || failed=1; done; \
 	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
@@ -115,6 +115,13 @@ test-python: build ## the tests of the Python SDK, against real servers, also as
 	    $(TESTS) junit python -C $(SDK_PYTHON) $(VENV)/bin/python -m pytest -q -m "" --junitxml={xml} $(PYTEST); \
 	else $(TESTS) skip python "the Python SDK's tests need the Debian package python3-venv"; fi
 
+.PHONY: test-agent
+test-agent: build ## the tests of clients/agent, against real servers and a double of a model's endpoint
+	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then \
+	  $(MAKE) -s venv-sdk && TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram \
+	    $(TESTS) junit agent -C clients/agent $(VENV)/bin/python -m pytest -q --junitxml={xml} $(PYTEST); \
+	else $(TESTS) skip agent "the tests of clients/agent need the Debian package python3-venv"; fi
+
 .PHONY: package-python
 package-python: build venv-sdk ## build the Python SDK's wheel and sdist, install each into a clean venv, and use it there
 	TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram $(VENV)/bin/python -m pytest -q --rootdir $(SDK_PYTHON) -c $(SDK_PYTHON)/pyproject.toml -m package $(SDK_PYTHON)
@@ -133,9 +140,10 @@ bench-sdks: build venv-sdk sdk/typescript/dist/node.js ## measure streaming by e
 	@$(VENV)/bin/python sdk/bench.py --out docs/measurements $(if $(QUICK),--quick)
 
 .PHONY: venv-sdk
-venv-sdk: $(VENV)/.stamp-sdk ## install what the Python SDK's tests and checks need into .cache/venv
-$(VENV)/.stamp-sdk: $(SDK_PYTHON)/requirements-dev.txt $(VENV)/.stamp
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r .tools/requirements.txt -r $(SDK_PYTHON)/requirements-dev.txt
+venv-sdk: $(VENV)/.stamp-sdk ## install what the tests and checks of the Python SDK and clients need into .cache/venv
+$(VENV)/.stamp-sdk: $(SDK_PYTHON)/requirements-dev.txt clients/agent/requirements.txt $(VENV)/.stamp
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r .tools/requirements.txt -r $(SDK_PYTHON)/requirements-dev.txt \
+	  -r clients/agent/requirements.txt
 	@touch $@
 
 .PHONY: wire-node
@@ -306,9 +314,10 @@ clients/web/node_modules/.stamp: clients/web/package-lock.json
 	@touch $@
 
 .PHONY: lint-python
-lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK and client
-	$(VENV)/bin/ruff check --quiet $(SDK_PYTHON) clients/python
-	$(VENV)/bin/ruff format --quiet --check $(SDK_PYTHON) clients/python
+lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK and clients
+	$(VENV)/bin/ruff check --quiet $(SDK_PYTHON) clients/python clients/agent
+	$(VENV)/bin/ruff format --quiet --check $(SDK_PYTHON) clients/python clients/agent
+	cd clients/agent && $(VENV)/bin/mypy
 	$(VENV)/bin/ruff check --quiet --config $(SDK_PYTHON)/pyproject.toml sdk/bench.py
 	cd $(SDK_PYTHON) && $(VENV)/bin/mypy && $(VENV)/bin/mypy ../../clients/python/python_client.py
 
