@@ -77,9 +77,7 @@ func (e *Engine) Recall(ctx context.Context, c Cue) (*Recalled, error) {
 	if err := e.cue(ctx, sp, &c, &q); err != nil {
 		return nil, err
 	}
-	e.recalling.Add(1)
 	answer, err := sp.Recall(snap, &q)
-	e.recalling.Add(-1)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +112,7 @@ func (e *Engine) cue(ctx context.Context, sp *space.Space, c *Cue, q *space.Ques
 		}
 		q.Vector, q.Exclude = v, c.Example
 	default:
-		return fault.New(fault.InvalidArgument, fault.InvalidCue, "no cue: one of embedding, text and observation_id has to be set")
+		return fault.New(fault.InvalidArgument, fault.InvalidCue, "no cue: one of embedding, text and observation_id has to be set").In("cue")
 	}
 	return err
 }

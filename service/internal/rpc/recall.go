@@ -153,6 +153,12 @@ func cueOf(r *v1.RecallRequest) (engine.Cue, error) {
 			return c, f
 		}
 		c.Consistency = space.Consistency{Mode: space.AsOf, Time: t}
+	case nil:
+		// A mode of a newer client: `latest` in its place would be an answer to
+		// another question.
+		if len(r.Consistency.ProtoReflect().GetUnknown()) > 0 {
+			return c, fault.New(fault.InvalidArgument, fault.Unsupported, "consistency has a mode that this server does not know").In("consistency")
+		}
 	}
 	return c, nil
 }
