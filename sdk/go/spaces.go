@@ -3,6 +3,7 @@ package engram
 import (
 	"context"
 	"iter"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -21,9 +22,14 @@ const (
 	Euclidean
 )
 
-// String gives the metric's name.
+// String gives the metric's name, and the number of one that is newer than this
+// program.
 func (m Metric) String() string {
-	return [...]string{"default", "cosine", "dot", "euclidean"}[max(0, min(int(m), 3))]
+	names := [...]string{"default", "cosine", "dot", "euclidean"}
+	if m < 0 || int(m) >= len(names) {
+		return "metric " + strconv.Itoa(int(m))
+	}
+	return names[m]
 }
 
 // Space describes a memory space.
