@@ -53,8 +53,8 @@ type Engine struct {
 	state     atomic.Int32
 	failure   atomic.Pointer[fault.Error]
 	closing   atomic.Bool
-	recalling atomic.Int64 // recalls under way
-	waiters   atomic.Int64 // of these, waiting for a generation
+	waiters   atomic.Int64 // recalls that wait for a generation
+	indexTime indexTime
 	totals    totals
 	started   time.Time
 

@@ -88,6 +88,31 @@ func TestQuarantineFromEndToEnd(t *testing.T) {
 	}
 }
 
+// Who hears DURABLE finds what it is about, however long applying takes; and it
+// is heard even when applying panics.
+func TestDurableIsFoundAtOnce(t *testing.T) {
+	e := start(t, vfs.NewMem(1), nil)
+	defer closeEngine(t, e)
+	c := attach(t, e, OpenStream{Space: "notes", Lane: memory.LaneNormal, Levels: []memory.AckLevel{memory.AckDurable}})
+	defer c.st.Close()
+	inject(t, failpoint.SpaceApply, "delay(50ms)")
+	for i := range memory.Sequence(4) {
+		if err := c.st.Observe(t.Context(), i+1, []Incoming{text("", fmt.Sprint("kettle ", i))}); err != nil {
+			t.Fatal(err)
+		}
+		c.acked(memory.AckDurable, i+1)
+		if got := ask(t, e, "notes", "kettle"); len(got) != int(i+1) {
+			t.Fatalf("%d are DURABLE, a recall finds %v", i+1, got)
+		}
+	}
+	failpoint.Reset()
+	inject(t, failpoint.SpaceApply, "panic(boom)@times:4") // the batch, both attempts, and the one after
+	if err := c.st.Observe(t.Context(), 5, []Incoming{text("", "kettle 5"), text("", "kettle 6")}); err != nil {
+		t.Fatal(err)
+	}
+	c.acked(memory.AckDurable, 6)
+}
+
 // When the journal fails, whoever waits is told, and recalls are answered.
 func TestTheJournalFailsWhileCallsWait(t *testing.T) {
 	e := start(t, vfs.NewMem(1), nil)

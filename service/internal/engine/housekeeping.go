@@ -33,6 +33,7 @@ func (e *Engine) keepHouse() {
 			return
 		case <-disk.C:
 			e.watchDisk()
+			e.resumeIndexing()
 		case <-e.room.look:
 			e.watchDisk()
 		case <-retention.C:

@@ -157,11 +157,19 @@ func (e *Engine) wantIndex(sl *slot) {
 	x.wake.Signal()
 }
 
-// run is one index worker: it takes a space, moves a piece of its rows, and
-// puts it back at the end of the list while there is more.
+// runIndexer is one index worker: it takes a space, moves a piece of its rows,
+// and puts it back at the end of the list while there is more. It has a thread of
+// its own, with what processor time all others leave.
 func (e *Engine) runIndexer() {
 	x := e.indexer
 	defer x.workers.Done()
+	// It is never given back: the thread ends with the goroutine.
+	runtime.LockOSThread()
+	if err := stepBack(); err != nil {
+		e.opts.Log.Debug("index workers run at the priority of everything else", "error", err)
+	}
+	var manners courtesy
+	look := scheduler()
 	for {
 		x.mu.Lock()
 		for len(x.ready) == 0 && !x.closed {
@@ -176,13 +184,15 @@ func (e *Engine) runIndexer() {
 		x.mu.Unlock()
 
 		began := time.Now()
-		n := sl.space.Index(indexPiece, func() bool {
-			return e.yieldToRecalls() && (x.waiting.Load() == 0 || time.Since(began) < indexSlice)
+		n := sl.space.Index(e.judge(sl).piece(), func() bool {
+			manners.giveWay(look)
+			return !e.closing.Load() && (x.waiting.Load() == 0 || time.Since(began) < indexSlice)
 		})
 		e.tellIndexed(sl, n)
+		policy := e.judge(sl)
 
 		x.mu.Lock()
-		if x.again[sl] || sl.space.WantsIndexWorker() {
+		if x.again[sl] || policy != IndexPaused && sl.space.WantsIndexWorker() {
 			x.push(sl)
 		} else {
 			delete(x.queued, sl)
@@ -202,15 +212,6 @@ func (x *indexer) pop() *slot {
 	x.ready = x.ready[1:]
 	x.waiting.Store(int32(len(x.ready)))
 	return sl
-}
-
-// yieldToRecalls runs between two rows: a recall that is waiting for a
-// processor gets it before the next row.
-func (e *Engine) yieldToRecalls() bool {
-	if e.recalling.Load() > 0 {
-		runtime.Gosched()
-	}
-	return !e.closing.Load()
 }
 
 func (x *indexer) close() {

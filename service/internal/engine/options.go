@@ -117,7 +117,7 @@ func (o Options) withDefaults() Options {
 	if o.Space.History == 0 {
 		o.Space.History = 5 * time.Minute
 	}
-	def(&o.IndexWorkers, max(1, runtime.GOMAXPROCS(0)-1))
+	def(&o.IndexWorkers, max(1, min(runtime.GOMAXPROCS(0), runtime.NumCPU())-1))
 	c := &o.Checkpoint
 	if c.Dir == "" {
 		c.Dir = strings.TrimSuffix(o.Journal.Dir, "/") + ".checkpoints"

@@ -18,7 +18,11 @@ import (
 type pendingBatch struct {
 	batch *space.Batch
 	items []*queue.Item
-	shown int // items told VISIBLE
+	// quarantine gives, for items that were condemned before the journal, the
+	// reason; nil is none.
+	quarantine func(int) string
+	durable    bool // told DURABLE
+	shown      int  // items told VISIBLE
 }
 
 // indexOf finds an item of the batch.
@@ -157,19 +161,11 @@ func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) str
 		}
 	}
 	sl.space.Begin(batch)
-	sl.pending = &pendingBatch{batch: batch, items: items}
+	sl.pending = &pendingBatch{batch: batch, items: items, quarantine: quarantine}
 	kept := time.Now()
 	for i, it := range items {
 		it.Trip.MarkAt(telemetry.StageJournal, kept)
 		it.Progress.Journaled, it.Progress.Generation = true, batch.Outcomes[i].Generation
-	}
-	for _, g := range grouped(items) {
-		g.durable(batch.Outcomes, sl.reachedAt(g.from+len(g.items)))
-		for i, it := range g.items {
-			if quarantine != nil && batch.HasRow(g.from+i) {
-				tellQuarantined(it, &batch.Outcomes[g.from+i], quarantine(g.from+i))
-			}
-		}
 	}
 	return p.show(sl, sl.pending, len(items))
 }
@@ -184,16 +180,37 @@ func (p processor) resume(sl *slot, it *queue.Item) error {
 	return p.show(sl, pb, pb.indexOf(it)+1)
 }
 
+// tellDurable tells the owners of a durable batch so, once.
+func (p processor) tellDurable(sl *slot, pb *pendingBatch) {
+	if pb.durable {
+		return
+	}
+	pb.durable = true
+	for _, g := range grouped(pb.items) {
+		g.durable(pb.batch.Outcomes, sl.reachedAt(g.from+len(g.items)))
+		for i, it := range g.items {
+			if pb.quarantine != nil && pb.batch.HasRow(g.from+i) {
+				tellQuarantined(it, &pb.batch.Outcomes[g.from+i], pb.quarantine(g.from+i))
+			}
+		}
+	}
+}
+
 // show applies and publishes the first n items of a durable batch and tells
-// their owners.
+// their owners. DURABLE is told after that, half a millisecond late, so that
+// whoever hears it and asks at once finds what it is about: a client is woken
+// sooner than rows are applied when there are processors to spare. What is
+// durable is told as such even when applying it panics.
 func (p processor) show(sl *slot, pb *pendingBatch, n int) error {
 	if n <= pb.shown {
 		return nil
 	}
+	defer p.tellDurable(sl, pb)
 	sl.space.Apply(pb.batch, pb.batch.RowsThrough(n-1))
 	applied := time.Now()
 	sl.space.Publish(pb.batch)
 	published := time.Now()
+	p.tellDurable(sl, pb)
 	items := pb.items[pb.shown:n]
 	for _, it := range items {
 		it.Trip.MarkAt(telemetry.StageApply, applied)

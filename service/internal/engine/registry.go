@@ -25,6 +25,7 @@ type slot struct {
 	pending *pendingBatch
 	// awaiting are the acks that wait for the graph.
 	awaiting indexWaiters
+	lag      lag
 	tail     tail
 	// entry is what the catalog in force says of the space; its manifest has no
 	// length if it says nothing. Whoever makes a round owns it.

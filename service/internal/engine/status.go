@@ -174,6 +174,9 @@ func (e *Engine) Reading() telemetry.Reading {
 	if !cp.Created.IsZero() {
 		r.CheckpointAge = max(0, e.opts.Clock.Now().Sub(cp.Created).Seconds())
 	}
+	for p := IndexNarrow; int(p) < IndexPolicyCount; p++ {
+		r.IndexPolicyTime = append(r.IndexPolicyTime, telemetry.PolicyTime{Policy: p.String(), Seconds: time.Duration(e.indexTime[p].Load()).Seconds()})
+	}
 	for _, sl := range all {
 		s := sl.space.Stats()
 		if !s.Awake {
@@ -181,6 +184,7 @@ func (e *Engine) Reading() telemetry.Reading {
 		}
 		r.Spaces = append(r.Spaces, telemetry.SpaceReading{
 			ID: string(sl.space.ID()), Generation: uint64(s.Generation), Observations: s.Live, Unindexed: s.Unindexed, Bytes: s.Bytes, Staleness: s.Staleness.Seconds(),
+			IndexPolicy: int(sl.lag.Policy()),
 		})
 	}
 	return r

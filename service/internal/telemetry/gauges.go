@@ -27,7 +27,16 @@ type Reading struct {
 	CheckpointTail   int64
 	CheckpointFailed bool // the last attempt failed
 	Damage           int  // places on disk found damaged
-	Spaces           []SpaceReading
+	// IndexPolicyTime is how long spaces were indexed other than as configured
+	// since the start.
+	IndexPolicyTime []PolicyTime
+	Spaces          []SpaceReading
+}
+
+// PolicyTime is how long an index policy was in force, over all spaces.
+type PolicyTime struct {
+	Policy  string
+	Seconds float64
 }
 
 // SpaceReading is the state of one space.
@@ -38,6 +47,7 @@ type SpaceReading struct {
 	Unindexed    int
 	Bytes        int64
 	Staleness    float64 // seconds
+	IndexPolicy  int     // 0 full, 1 narrow, 2 paused
 }
 
 // Watch registers gauges that are read from read at each scrape.
@@ -76,6 +86,8 @@ var (
 	observations   = gaugeDesc("observations", "Live observations.", "memory_space")
 	unindexed      = gaugeDesc("unindexed_rows", "Rows the graph does not hold yet; they are scanned.", "memory_space")
 	spaceBytes     = gaugeDesc("memory_space_bytes", "Memory that observations take.", "memory_space")
+	indexPolicy    = gaugeDesc("index_policy", "How rows that wait for the graph are dealt with: 0 as configured, 1 inserted with a narrower search, 2 scanned only.", "memory_space")
+	policyTime     = gaugeDesc("index_policy_seconds_total", "Time that spaces were indexed by a policy other than their configuration's.", "policy")
 	staleness      = gaugeDesc("staleness_seconds", "Age of the oldest durable row that is not visible.", "memory_space")
 )
 
@@ -84,6 +96,7 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		queueDepth, queueCapacity, queueReserved, queueBytes, activeSessions, utilization, pressureState, pressureValue,
 		journalBytes, journalFailed, diskFree, spaceCount, spacesAsleep, checkpointAge, checkpointTail, checkpointBad, damageFound, generation, observations, unindexed, spaceBytes, staleness,
+		indexPolicy, policyTime,
 	} {
 		ch <- d
 	}
@@ -116,6 +129,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	set(spacesAsleep, float64(r.SpacesAsleep))
 	set(diskFree, float64(r.DiskFree))
 	set(spaceCount, float64(r.SpaceCount))
+	for _, p := range r.IndexPolicyTime {
+		ch <- prometheus.MustNewConstMetric(policyTime, prometheus.CounterValue, p.Seconds, p.Policy)
+	}
 	g.collectSpaces(r, set)
 }
 
@@ -135,6 +151,7 @@ func (g *gauges) collectSpaces(r Reading, set func(*prometheus.Desc, float64, ..
 			rest.Unindexed += s.Unindexed
 			rest.Bytes += s.Bytes
 			rest.Staleness = max(rest.Staleness, s.Staleness)
+			rest.IndexPolicy = max(rest.IndexPolicy, s.IndexPolicy)
 			rest.Generation = max(rest.Generation, s.Generation)
 			continue
 		}
@@ -152,5 +169,6 @@ func (g *gauges) collectSpace(s SpaceReading, level int, set func(*prometheus.De
 	set(unindexed, float64(s.Unindexed), name)
 	set(spaceBytes, float64(s.Bytes), name)
 	set(staleness, s.Staleness, name)
+	set(indexPolicy, float64(s.IndexPolicy), name)
 	set(pressureState, float64(level), name)
 }

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/engram-stream/engram/service/internal/admission"
+)
+
+// IndexPolicy is how the rows of a space that wait for its graph are dealt with.
+// None of them waits for being seen: all are scanned until the graph has them.
+type IndexPolicy int32
+
+// The policies, from the rule to the exception.
+const (
+	// IndexFull inserts with the breadth the space is configured for.
+	IndexFull IndexPolicy = iota
+	// IndexNarrow inserts with narrowBreadth: half the work for each row, and
+	// links that find a little less.
+	IndexNarrow
+	// IndexPaused inserts nothing: what processors there are go to what comes in.
+	IndexPaused
+)
+
+// IndexPolicyCount is how many policies there are.
+const IndexPolicyCount = int(IndexPaused) + 1
+
+func (p IndexPolicy) String() string {
+	return [IndexPolicyCount]string{"full", "narrow", "paused"}[p]
+}
+
+const (
+	// narrowBreadth takes half the time of the default of 100, at 1 to 3 points
+	// of queries per second for the same recall: see package hnsw.
+	narrowBreadth = 48
+	// narrowFrom is how many rows have to wait for construction to be narrowed,
+	// and wideBelow how few for it to be as configured again. Scanning the first
+	// number by code takes a fifth of a millisecond.
+	narrowFrom = 32_768
+	wideBelow  = 8192
+	// pauseMost is how many rows may wait where nothing is inserted. With more,
+	// recalls would take more from the stream than the graph does; and it pauses
+	// again only once half of them are gone.
+	pauseMost = 1 << 20
+)
+
+// next is the policy that follows on p with so many rows waiting, under the
+// pressure of what comes in.
+func (p IndexPolicy) next(waiting int, pressure admission.Level) IndexPolicy {
+	switch {
+	case waiting <= wideBelow:
+		return IndexFull
+	case p == IndexPaused && pressure > admission.Normal && waiting < pauseMost:
+		return IndexPaused
+	case p == IndexFull && waiting < narrowFrom:
+		return IndexFull
+	case p != IndexPaused && pressure >= admission.Critical && waiting >= narrowFrom && waiting < pauseMost/2:
+		return IndexPaused
+	}
+	return IndexNarrow
+}
+
+// breadth is what the graph's inserts search with; 0 is as configured.
+func (p IndexPolicy) breadth() int {
+	if p == IndexFull {
+		return 0
+	}
+	return narrowBreadth
+}
+
+// piece is how many rows an index worker moves at once. Few of them when it
+// lags: rows that came meanwhile get their codes only between two pieces.
+func (p IndexPolicy) piece() int {
+	switch p {
+	case IndexFull:
+		return indexPiece
+	case IndexNarrow:
+		return indexPiece / 2
+	}
+	return 0
+}
+
+// lag is the policy in force for a space. The index worker that has the space in
+// hand changes it, anybody may read it.
+type lag struct {
+	policy atomic.Int32
+	since  time.Time // when the policy was last looked at; the worker's own
+}
+
+func (l *lag) Policy() IndexPolicy { return IndexPolicy(l.policy.Load()) }
+
+// indexTime is how long spaces were indexed other than as configured, in all,
+// by policy.
+type indexTime [IndexPolicyCount]atomic.Int64 // nanoseconds
+
+// judge settles how a space is to be indexed from here on. Its index worker
+// calls it between two pieces.
+func (e *Engine) judge(sl *slot) IndexPolicy {
+	now, before := e.opts.Clock.Now(), sl.lag.Policy()
+	waiting := sl.space.Current().Unindexed()
+	after := before.next(waiting, e.monitor.Level())
+	if before != IndexFull {
+		e.indexTime[before].Add(int64(now.Sub(sl.lag.since)))
+	}
+	sl.lag.since = now
+	if after != before {
+		sl.lag.policy.Store(int32(after))
+		e.opts.Log.Info("index policy changed", "space", sl.space.ID(), "from", before.String(), "to", after.String(), "rows_waiting", waiting)
+	}
+	sl.space.Narrow(after.breadth())
+	return after
+}
+
+// resumeIndexing lets index workers look at the spaces again that were paused:
+// nobody else would, once nothing comes in.
+func (e *Engine) resumeIndexing() {
+	for _, sl := range e.registry.all() {
+		if sl.lag.Policy() == IndexPaused {
+			e.wantIndex(sl)
+		}
+	}
+}
