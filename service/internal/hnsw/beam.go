@@ -1,83 +1,55 @@
 package hnsw
 
-import mathbits "math/bits"
+import (
+	mathbits "math/bits"
+
+	"github.com/engram-stream/engram/service/internal/vector"
+)
 
 // beam is the list of results of a search, best first, which are also the rows
 // to go on from. Sorted, it gives the best row not yet expanded and the worst
 // one at once, and of two heaps' work, what never comes to the top, it does none.
 type beam struct {
-	keys []key
-	// open has a bit for each position: set where the row is not yet expanded.
-	// Bits from len(keys) on say nothing.
-	open  []uint64
-	first int // no earlier word of open has a bit set
+	limit int
+	held  int
+	// room has limit places, and what [vector.BestSize] asks for beyond. Behind
+	// those that are held are zeros.
+	room []key
+	// open has a bit for each place: set where the row is not yet expanded. The
+	// bits of places that are not held say nothing.
+	open []uint64
 }
 
 // begin empties the beam and makes room for limit rows.
 func (b *beam) begin(limit int) {
-	if cap(b.keys) < limit {
-		b.keys = make([]key, 0, limit)
-	}
-	b.keys = b.keys[:0]
-	// One more than there are positions: what falls off the end passes there.
-	if words := limit/64 + 1; cap(b.open) < words {
+	b.limit, b.held = limit, 0
+	places, words := vector.BestSize(limit)
+	if cap(b.room) < places {
+		b.room = make([]key, places)
 		b.open = make([]uint64, words)
-	} else {
-		b.open = b.open[:words]
-		clear(b.open)
+		return
 	}
-	b.first = 0
+	b.room, b.open = b.room[:places], b.open[:words]
+	clear(b.room)
+	clear(b.open)
 }
 
-// insert puts a key in its place, open. A beam of limit rows loses its worst,
-// which must not be better than k.
-func (b *beam) insert(k key, limit int) {
-	keys, last := b.keys, len(b.keys)
-	if last == limit {
-		last--
-	} else {
-		keys = keys[:last+1]
-		b.keys = keys
-	}
-	// The step of this search has no branch to be mispredicted.
-	at, n := 0, last
-	for n > 0 {
-		half := n / 2
-		next := at + half + 1
-		rest := n - half - 1
-		better := keys[at+half] > k
-		if better {
-			at = next
-		}
-		if better {
-			half = rest
-		}
-		n = half
-	}
-	copy(keys[at+1:last+1], keys[at:last])
-	keys[at] = k
+// keys are the rows held, best first.
+func (b *beam) keys() []key { return b.room[:b.held] }
 
-	word := at / 64
-	b.first = min(b.first, word)
-	bit := uint64(1) << (at % 64)
-	x := b.open[word]
-	b.open[word] = x&(bit-1) | bit | x&^(bit-1)<<1
-	for carry := x >> 63; word < last/64; {
-		word++
-		x = b.open[word]
-		b.open[word] = x<<1 | carry
-		carry = x >> 63
-	}
+// insert puts keys in their places, open. What exceeds the limit falls off.
+func (b *beam) insert(more []key) {
+	b.held = vector.InsertBest(b.room, b.open, b.held, b.limit, more)
 }
 
 // best is the position of the best open row, −1 when there is none.
 func (b *beam) best() int {
-	for ; b.first < len(b.open); b.first++ {
-		if x := b.open[b.first]; x != 0 {
-			if at := b.first*64 + mathbits.TrailingZeros64(x); at < len(b.keys) {
+	for i, x := range b.open {
+		if x != 0 {
+			if at := i*64 + mathbits.TrailingZeros64(x); at < b.held {
 				return at
 			}
-			return -1
+			break
 		}
 	}
 	return -1
@@ -86,10 +58,5 @@ func (b *beam) best() int {
 // close marks the row at a position as expanded.
 func (b *beam) close(at int) { b.open[at/64] &^= 1 << (at % 64) }
 
-// worst is what a key must exceed to be among limit rows: 0 if there are fewer.
-func (b *beam) worst(limit int) key {
-	if len(b.keys) < limit {
-		return 0
-	}
-	return b.keys[limit-1]
-}
+// worst is what a key must exceed to be taken: 0 while there is room.
+func (b *beam) worst() key { return b.room[b.limit-1] }

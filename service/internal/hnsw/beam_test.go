@@ -15,7 +15,7 @@ func TestBeam(t *testing.T) {
 		limit := rapid.IntRange(1, 200).Draw(t, "limit")
 		var b beam
 		b.begin(rapid.IntRange(1, 300).Draw(t, "limit before"))
-		b.insert(1, 1)
+		b.insert([]key{1})
 		b.begin(limit)
 		open, model := map[key]bool{}, []key(nil)
 		keys := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)).Perm(rapid.IntRange(0, 1000).Draw(t, "keys"))
@@ -32,8 +32,8 @@ func TestBeam(t *testing.T) {
 			}
 		}
 		for _, k := range keys {
-			if k := key(k + 1); k > b.worst(limit) {
-				b.insert(k, limit)
+			if k := key(k + 1); k > b.worst() {
+				b.insert([]key{k})
 				model, open[k] = append(model, k), true
 				slices.SortFunc(model, func(a, b key) int { return int(b) - int(a) })
 				model = model[:min(len(model), limit)]
@@ -41,8 +41,8 @@ func TestBeam(t *testing.T) {
 			if step++; step%3 == 0 {
 				expand()
 			}
-			if !slices.Equal(b.keys, model) {
-				t.Fatalf("beam holds %v, want %v", b.keys, model)
+			if !slices.Equal(b.keys(), model) {
+				t.Fatalf("beam holds %v, want %v", b.keys(), model)
 			}
 		}
 		for range limit + 1 {

@@ -97,7 +97,7 @@ func (g *Graph) link(row uint32, level int, entry uint32, top int, near key) {
 	}
 	for ; layer >= 0; layer-- {
 		g.searchLayer(q, near, layer, g.breadth, math.MaxInt, nil, s)
-		w.nearest = s.beam.keys
+		w.nearest = s.beam.keys()
 		near = w.nearest[0]
 		w.selected = g.selectNeighbours(w.nearest, nil, g.cfg.M, w.selected[:0])
 		if layer == 0 {

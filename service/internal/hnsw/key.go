@@ -1,15 +1,17 @@
 package hnsw
 
-import "math"
+import (
+	"math"
+
+	"github.com/engram-stream/engram/service/internal/vector"
+)
 
 // key packs a score and a row so that one integer comparison ranks: the higher
 // key is the better score, and of equal scores the lower row. It makes the
 // order total, which makes searches deterministic, and puts NaN last.
 type key uint64
 
-func makeKey(score float32, row uint32) key {
-	return key(sortable(score))<<32 | key(^row)
-}
+func makeKey(score float32, row uint32) key { return vector.KeyOf[key](score, row) }
 
 func (k key) row() uint32 { return ^uint32(k) }
 
@@ -22,16 +24,6 @@ func (k key) score() float32 {
 		return math.Float32frombits(bits ^ 0x80000000)
 	}
 	return math.Float32frombits(^bits)
-}
-
-// sortable maps a float32 to an integer of the same order: the sign bit is
-// flipped on positive numbers and all bits on negative ones.
-func sortable(f float32) uint32 {
-	if f != f { // NaN
-		f = float32(math.Inf(-1))
-	}
-	bits := math.Float32bits(f)
-	return bits ^ (uint32(int32(bits)>>31) | 0x80000000)
 }
 
 // bestFirst is a binary heap with the best key on top.

@@ -149,7 +149,7 @@ func (g *Graph) nearest(row uint32, layer, ef, limit int, accept func(uint32) bo
 		near = g.descend(q, near, l, s)
 	}
 	g.searchLayer(q, near, layer, ef, limit, accept, s)
-	return s.beam.keys
+	return s.beam.keys()
 }
 
 // links reports whether a list has a link to a row.

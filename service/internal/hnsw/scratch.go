@@ -1,6 +1,11 @@
 package hnsw
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/engram-stream/engram/service/internal/vector"
+)
 
 // Scratch is the memory of one search at a time, to be reused: keep them in a
 // sync.Pool. The zero value is ready. Once it has grown to what a graph and
@@ -11,11 +16,14 @@ type Scratch struct {
 	candidates bestFirst // rows not accepted, to go on from
 	found      []Candidate
 
-	visited []uint64 // a bit for each row
-	touched []uint32 // the rows whose bit is set: what is to be cleared
+	visited []uint64 // a bit for each row, at its number plus one
+	// touched are the rows whose bit is set: what is to be cleared. The last
+	// of them are those about to be scored.
+	touched []uint32
 
-	rows   []uint32 // neighbours about to be scored
+	rows   []uint32 // of an upper list
 	scores []float32
+	better []key // of the rows just scored
 
 	bound     int // rows there can be: no search returns more
 	visits    int
@@ -33,12 +41,13 @@ func (s *Scratch) Exhausted() bool { return s.exhausted }
 // begin readies s for a search over rows below bound whose lists hold up to
 // slots links.
 func (s *Scratch) begin(bound uint64, slots int) {
-	if words := int((bound + 63) / 64); words > len(s.visited) {
+	if words := vector.MarkWords(bound); words > len(s.visited) {
 		s.visited = make([]uint64, words+words/8)
 	}
-	if cap(s.rows) < 2*slots {
-		s.rows = make([]uint32, 0, 2*slots)
+	if cap(s.rows) < slots {
+		s.rows = make([]uint32, 0, slots)
 		s.scores = make([]float32, 2*slots)
+		s.better = make([]key, 2*slots+vector.Spare)
 	}
 	s.bound = int(bound)
 	s.visits = 0
@@ -51,7 +60,7 @@ func (s *Scratch) forget() {
 		clear(s.visited)
 	} else {
 		for _, row := range s.touched {
-			s.visited[row/64] = 0
+			s.visited[(uint64(row)+1)/64] = 0
 		}
 	}
 	s.touched = s.touched[:0]
@@ -59,11 +68,12 @@ func (s *Scratch) forget() {
 
 // visit marks a row and reports whether it was not marked before.
 func (s *Scratch) visit(row uint32) bool {
-	word := int(row / 64)
+	link := uint64(row) + 1
+	word := int(link / 64)
 	if word >= len(s.visited) {
-		s.grow(word)
+		s.grow(link)
 	}
-	bit := uint64(1) << (row % 64)
+	bit := uint64(1) << (link % 64)
 	if s.visited[word]&bit != 0 {
 		return false
 	}
@@ -73,49 +83,37 @@ func (s *Scratch) visit(row uint32) bool {
 }
 
 // grow makes room for rows that were inserted since the search began.
-func (s *Scratch) grow(word int) {
-	grown := make([]uint64, word+1+word/8)
+func (s *Scratch) grow(link uint64) {
+	words := max(vector.MarkWords(link), len(s.visited))
+	grown := make([]uint64, words+words/8)
 	copy(grown, s.visited)
 	s.visited = grown
 }
 
-// unvisited marks the rows a list links to and returns, in s.rows, those that
-// were not marked before. Whether one was is anybody's guess, so that it must
-// not be a branch.
-func (s *Scratch) unvisited(list, rows []uint32) []uint32 {
-	visited := s.visited
-	n := len(rows)
-	before := n
-	rows = rows[:n+len(list)]
-	for i := range list {
-		link := atomic.LoadUint32(&list[i])
-		if link == 0 {
-			continue
+// unvisited marks the rows a list links to, and appends to s.touched those that
+// were not marked before.
+func (s *Scratch) unvisited(list []uint32) {
+	for len(list) > 0 {
+		n := len(s.touched)
+		if cap(s.touched)-n < len(list)+vector.Spare {
+			s.touched = slices.Grow(s.touched, len(list)+vector.Spare)
 		}
-		row := link - 1
-		word := int(row / 64)
-		if word >= len(visited) {
-			s.grow(word)
-			visited = s.visited
+		found, done := vector.UnmarkedLinks(list, s.visited, s.touched[n:cap(s.touched)])
+		s.touched = s.touched[:n+found]
+		if list = list[done:]; len(list) > 0 {
+			s.grow(uint64(atomic.LoadUint32(&list[0])))
 		}
-		x := visited[word]
-		visited[word] = x | 1<<(row%64)
-		rows[n] = row
-		n += int(^x >> (row % 64) & 1)
 	}
-	rows = rows[:n]
-	s.touched = append(s.touched, rows[before:]...)
-	return rows
 }
 
 // next is the row to go on from: the best that is not expanded, accepted or not,
 // as long as it is better than the worst result or there are fewer than ef.
-func (s *Scratch) next(ef int) (row uint32, ok bool) {
+func (s *Scratch) next() (row uint32, ok bool) {
 	b := &s.beam
 	at := b.best()
 	if len(s.candidates) > 0 {
 		k := s.candidates[0]
-		if (at < 0 || k > b.keys[at]) && (len(b.keys) < ef || k > b.keys[ef-1]) {
+		if (at < 0 || k > b.room[at]) && k > b.worst() {
 			return s.candidates.pop().row(), true
 		}
 	}
@@ -123,5 +121,24 @@ func (s *Scratch) next(ef int) (row uint32, ok bool) {
 		return 0, false
 	}
 	b.close(at)
-	return b.keys[at].row(), true
+	return b.room[at].row(), true
+}
+
+// acceptable puts those of the keys that are accepted into the beam, lines the
+// others up to go on from, and returns the former. It goes key by key, so that
+// accept is asked about no row that is not among the results.
+func (s *Scratch) acceptable(keys []key, accept func(uint32) bool) []key {
+	n := 0
+	for i, k := range keys {
+		switch {
+		case k <= s.beam.worst():
+		case !accept(k.row()):
+			s.candidates.push(k)
+		default:
+			s.beam.insert(keys[i : i+1])
+			keys[n] = k
+			n++
+		}
+	}
+	return keys[:n]
 }

@@ -3,6 +3,8 @@ package hnsw
 import (
 	"runtime"
 	"sync/atomic"
+
+	"github.com/engram-stream/engram/service/internal/vector"
 )
 
 // together is how many rows, at least, a search scores at a time if it has them:
@@ -38,7 +40,7 @@ func (g *Graph) Search(q Query, ef int, accept func(row uint32) bool, s *Scratch
 		entry = g.descend(q, entry, layer, s)
 	}
 	g.searchLayer(q, entry, 0, ef, g.cfg.visitLimit(ef), accept, s)
-	for _, k := range s.beam.keys {
+	for _, k := range s.beam.keys() {
 		s.found = append(s.found, Candidate{Row: k.row(), Score: k.score()})
 	}
 	return s.found
@@ -71,23 +73,23 @@ func (g *Graph) descend(q Query, best key, layer int, s *Scratch) key {
 func (g *Graph) searchLayer(q Query, entry key, layer, ef, limit int, accept func(uint32) bool, s *Scratch) {
 	b := &s.beam
 	enough := min(together, g.store.baseSlots)
-	ef = min(ef, s.bound)
-	b.begin(ef)
+	b.begin(min(ef, s.bound))
 	s.candidates = s.candidates[:0]
 	s.visit(entry.row())
 	if accept == nil || accept(entry.row()) {
-		b.insert(entry, ef)
+		b.insert(append(s.better[:0], entry))
 	} else {
 		s.candidates.push(entry)
 	}
 	for {
-		rows := s.rows[:0]
-		for from, ok := s.next(ef); ok; from, ok = s.next(ef) {
-			rows = s.unvisited(g.store.list(from, layer), rows)
-			if len(rows) >= enough {
+		from := len(s.touched)
+		for row, ok := s.next(); ok; row, ok = s.next() {
+			s.unvisited(g.store.list(row, layer))
+			if len(s.touched) >= from+enough {
 				break
 			}
 		}
+		rows := s.touched[from:]
 		if len(rows) == 0 {
 			break
 		}
@@ -96,28 +98,23 @@ func (g *Graph) searchLayer(q Query, entry key, layer, ef, limit int, accept fun
 			break
 		}
 		g.score(q, rows, s)
-		g.admit(rows, layer, ef, accept, s)
+		g.admit(rows, layer, accept, s)
 	}
 	s.forget()
 }
 
 // admit takes up the rows just scored that are better than the worst result.
-func (g *Graph) admit(rows []uint32, layer, ef int, accept func(uint32) bool, s *Scratch) {
-	b := &s.beam
-	worst := b.worst(ef)
-	for i, row := range rows {
-		k := makeKey(s.scores[i], row)
-		if k < worst {
-			continue
-		}
-		if accept != nil && !accept(row) {
-			s.candidates.push(k)
-			continue
-		}
-		b.insert(k, ef)
-		worst = b.worst(ef)
-		if layer == 0 { // it is likely to be expanded soon
-			g.store.prefetch(row)
+func (g *Graph) admit(rows []uint32, layer int, accept func(uint32) bool, s *Scratch) {
+	n := vector.KeysAbove(s.scores, rows, s.beam.worst(), s.better)
+	better := s.better[:n]
+	if accept != nil {
+		better = s.acceptable(better, accept)
+	} else {
+		s.beam.insert(better)
+	}
+	if layer == 0 { // they are likely to be expanded soon
+		for _, k := range better {
+			g.store.prefetch(k.row())
 		}
 	}
 }

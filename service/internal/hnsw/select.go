@@ -3,6 +3,8 @@ package hnsw
 import (
 	"cmp"
 	"slices"
+
+	"github.com/engram-stream/engram/service/internal/vector"
 )
 
 // selection is the memory of selectNeighbours: of a window of the candidates,
@@ -89,7 +91,7 @@ func (g *Graph) shadow(row uint32, from int, s *selection) {
 	stay := from
 	for i, score := range scores {
 		k, pin := s.open[from+i], len(s.pinned) > 0 && s.pinned[from+i]
-		if sortable(score) > k.rank() && !pin {
+		if vector.Sortable(score) > k.rank() && !pin {
 			s.pruned = append(s.pruned, k)
 			continue
 		}

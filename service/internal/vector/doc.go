@@ -17,6 +17,10 @@
 // quickly. Both estimate the score, and say how far they may err; whoever uses
 // them compares what they choose anew by float32. [Codes] are rows of codes.
 //
+// What else a walk over a graph does for every row it meets is here too, as its
+// kernels are written and chosen like the others: [UnmarkedLinks] leaves out
+// what it has met, [KeysAbove] ranks the rest, [InsertBest] keeps the best.
+//
 // The kernels are chosen once, at start-up, by what the processor can do:
 // AVX-512 or AVX2 with FMA, NEON with products of bytes or without, or portable
 // Go, which every architecture has. The variable ENGRAM_KERNELS (portable,
@@ -24,7 +28,8 @@
 // AVX2 kernels if the processor has no VNNI or VPOPCNTDQ. Those over float32
 // sum in several accumulators, so they agree with each other within rounding
 // and not to the last bit: a result may depend on the machine, never on the
-// run. Those over codes, and the codes themselves, are the same everywhere.
+// run. Those over codes, the codes themselves, and what a walk does are the same
+// everywhere.
 //
 // It stands on floor F1 and imports only packages memory and fault.
 package vector

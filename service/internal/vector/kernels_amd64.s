@@ -2879,3 +2879,287 @@ end:
 	MOVSS         X1, abs+32(FP)
 	MOVSS         X2, squares+36(FP)
 	RET
+
+// func unmarkedAVX512(list *uint32, n int, marks *uint64, words int, out *uint32) (found int, done int)
+// Requires: AVX, AVX512CD, AVX512F, BMI2, CMOV, POPCNT
+TEXT ·unmarkedAVX512(SB), NOSPLIT, $128-56
+	MOVQ         list+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         marks+16(FP), DX
+	MOVQ         out+32(FP), BX
+	MOVQ         words+24(FP), SI
+	VPBROADCASTD SI, Z0
+	VPTERNLOGD   $0xff, Z1, Z1, Z1
+	MOVL         $0x00000001, SI
+	VPBROADCASTD SI, Z2
+	MOVL         $0x0000001f, SI
+	VPBROADCASTD SI, Z3
+	VMOVDQU32    wordsApart<>+0(SB), Z4
+	XORQ         SI, SI
+	XORQ         DI, DI
+
+links:
+	CMPQ          SI, CX
+	JGE           end
+	MOVQ          CX, R8
+	SUBQ          SI, R8
+	MOVQ          $0x00000010, R9
+	CMPQ          R8, R9
+	CMOVQGT       R9, R8
+	MOVL          $-1, R9
+	BZHIL         R8, R9, R9
+	KMOVW         R9, K1
+	VMOVDQU32.Z   (AX)(SI*4), K1, Z5
+	VPTESTMD      Z5, Z5, K1
+	KMOVW         K1, R8
+	TESTL         R8, R8
+	JZ            next
+	VPSRLD        $0x05, Z5, Z6
+	VPCMPUD       $0x05, Z0, Z6, K1, K2
+	VPCONFLICTD.Z Z5, K1, Z7
+	VPTESTMD      Z7, Z7, K3
+	KORTESTW      K3, K2
+	JNZ           end
+	VPXORD        Z8, Z8, Z8
+	KMOVW         K1, K2
+	VPGATHERDD    (DX)(Z6*4), K2, Z8
+	VPANDD        Z3, Z5, Z7
+	VPSRLVD       Z7, Z8, Z8
+	VPTESTNMD     Z2, Z8, K1, K1
+	VPADDD        Z1, Z5, Z5
+	VPCOMPRESSD.Z Z5, K1, Z5
+	VMOVDQU32     Z5, (BX)(DI*4)
+	VPSLLVD       Z7, Z2, Z5
+	VPCOMPRESSD.Z Z5, K1, Z5
+	VMOVDQA64     Z4, Z7
+	VPCOMPRESSD   Z6, K1, Z7
+	VMOVDQU32     Z7, (SP)
+	VMOVDQU32     Z5, 64(SP)
+	KMOVW         K1, R8
+	POPCNTL       R8, R8
+	ADDQ          R8, DI
+	MOVL          (SP), R9
+	MOVL          64(SP), R10
+	ORL           R10, (DX)(R9*4)
+	MOVL          4(SP), R9
+	MOVL          68(SP), R10
+	ORL           R10, (DX)(R9*4)
+	MOVL          8(SP), R9
+	MOVL          72(SP), R10
+	ORL           R10, (DX)(R9*4)
+	MOVL          12(SP), R9
+	MOVL          76(SP), R10
+	ORL           R10, (DX)(R9*4)
+	MOVL          16(SP), R9
+	MOVL          80(SP), R10
+	ORL           R10, (DX)(R9*4)
+	MOVL          20(SP), R9
+	MOVL          84(SP), R10
+	ORL           R10, (DX)(R9*4)
+	MOVL          24(SP), R9
+	MOVL          88(SP), R10
+	ORL           R10, (DX)(R9*4)
+	MOVL          28(SP), R9
+	MOVL          92(SP), R10
+	ORL           R10, (DX)(R9*4)
+	CMPL          R8, $0x00000008
+	JLE           next
+	MOVL          32(SP), R8
+	MOVL          96(SP), R9
+	ORL           R9, (DX)(R8*4)
+	MOVL          36(SP), R8
+	MOVL          100(SP), R9
+	ORL           R9, (DX)(R8*4)
+	MOVL          40(SP), R8
+	MOVL          104(SP), R9
+	ORL           R9, (DX)(R8*4)
+	MOVL          44(SP), R8
+	MOVL          108(SP), R9
+	ORL           R9, (DX)(R8*4)
+	MOVL          48(SP), R8
+	MOVL          112(SP), R9
+	ORL           R9, (DX)(R8*4)
+	MOVL          52(SP), R8
+	MOVL          116(SP), R9
+	ORL           R9, (DX)(R8*4)
+	MOVL          56(SP), R8
+	MOVL          120(SP), R9
+	ORL           R9, (DX)(R8*4)
+	MOVL          60(SP), R8
+	MOVL          124(SP), R9
+	ORL           R9, (DX)(R8*4)
+
+next:
+	ADDQ $0x00000010, SI
+	JMP  links
+
+end:
+	CMPQ    SI, CX
+	CMOVQGT CX, SI
+	VZEROUPPER
+	MOVQ    DI, found+40(FP)
+	MOVQ    SI, done+48(FP)
+	RET
+
+DATA wordsApart<>+0(SB)/4, $0x00000000
+DATA wordsApart<>+4(SB)/4, $0x00000001
+DATA wordsApart<>+8(SB)/4, $0x00000002
+DATA wordsApart<>+12(SB)/4, $0x00000003
+DATA wordsApart<>+16(SB)/4, $0x00000004
+DATA wordsApart<>+20(SB)/4, $0x00000005
+DATA wordsApart<>+24(SB)/4, $0x00000006
+DATA wordsApart<>+28(SB)/4, $0x00000007
+DATA wordsApart<>+32(SB)/4, $0x00000008
+DATA wordsApart<>+36(SB)/4, $0x00000009
+DATA wordsApart<>+40(SB)/4, $0x0000000a
+DATA wordsApart<>+44(SB)/4, $0x0000000b
+DATA wordsApart<>+48(SB)/4, $0x0000000c
+DATA wordsApart<>+52(SB)/4, $0x0000000d
+DATA wordsApart<>+56(SB)/4, $0x0000000e
+DATA wordsApart<>+60(SB)/4, $0x0000000f
+GLOBL wordsApart<>(SB), RODATA|NOPTR, $64
+
+// func keysAboveAVX512(scores *float32, rows *uint32, n int, least uint64, out *uint64) int
+// Requires: AVX, AVX512F, BMI2, CMOV, POPCNT
+TEXT ·keysAboveAVX512(SB), NOSPLIT, $0-48
+	MOVQ         scores+0(FP), AX
+	MOVQ         rows+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         out+32(FP), BX
+	MOVQ         least+24(FP), SI
+	VPBROADCASTQ SI, Z0
+	VPTERNLOGD   $0xff, Z1, Z1, Z1
+	MOVL         $0x80000000, SI
+	VPBROADCASTD SI, Z2
+	MOVL         $0xff800000, SI
+	VPBROADCASTD SI, Z3
+	XORQ         SI, SI
+	XORQ         DI, DI
+
+scores:
+	CMPQ          SI, DX
+	JGE           end
+	MOVQ          DX, R8
+	SUBQ          SI, R8
+	MOVQ          $0x00000010, R9
+	CMPQ          R8, R9
+	CMOVQGT       R9, R8
+	MOVL          $-1, R9
+	BZHIL         R8, R9, R9
+	KMOVW         R9, K1
+	VMOVDQU32.Z   (AX)(SI*4), K1, Z4
+	VMOVDQU32.Z   (CX)(SI*4), K1, Z5
+	VCMPPS        $0x03, Z4, Z4, K2
+	VMOVDQA32     Z3, K2, Z4
+	VPSRAD        $0x1f, Z4, Z6
+	VPORD         Z2, Z6, Z6
+	VPXORD        Z6, Z4, Z4
+	VPXORD        Z1, Z5, Z5
+	VPMOVZXDQ     Y4, Z6
+	VPMOVZXDQ     Y5, Z7
+	VPSLLQ        $0x20, Z6, Z6
+	VPORQ         Z7, Z6, Z6
+	VPCMPUQ       $0x06, Z0, Z6, K1, K2
+	VPCOMPRESSQ.Z Z6, K2, Z6
+	VMOVDQU64     Z6, (BX)(DI*8)
+	KMOVW         K2, R8
+	POPCNTL       R8, R8
+	ADDQ          R8, DI
+	VEXTRACTI64X4 $0x01, Z4, Y6
+	VPMOVZXDQ     Y6, Z4
+	VEXTRACTI64X4 $0x01, Z5, Y6
+	VPMOVZXDQ     Y6, Z5
+	KSHIFTRW      $0x08, K1, K1
+	VPSLLQ        $0x20, Z4, Z4
+	VPORQ         Z5, Z4, Z4
+	VPCMPUQ       $0x06, Z0, Z4, K1, K1
+	VPCOMPRESSQ.Z Z4, K1, Z4
+	VMOVDQU64     Z4, (BX)(DI*8)
+	KMOVW         K1, R8
+	POPCNTL       R8, R8
+	ADDQ          R8, DI
+	ADDQ          $0x00000010, SI
+	JMP           scores
+
+end:
+	VZEROUPPER
+	MOVQ DI, ret+40(FP)
+	RET
+
+// func insertDescendingAVX512(keys *uint64, eights int, open *uint64, words int, more *uint64, n int)
+// Requires: AVX, AVX512F, BMI2, POPCNT
+TEXT ·insertDescendingAVX512(SB), NOSPLIT, $0-48
+	MOVQ       keys+0(FP), AX
+	MOVQ       eights+8(FP), CX
+	MOVQ       open+16(FP), DX
+	MOVQ       words+24(FP), BX
+	MOVQ       more+32(FP), SI
+	MOVQ       n+40(FP), DI
+	VPTERNLOGD $0xff, Z0, Z0, Z0
+	SHLQ       $0x06, CX
+	SUBQ       $0x00000040, CX
+	DECQ       BX
+
+key:
+	VPBROADCASTQ (SI), Z1
+	ADDQ         $0x00000008, SI
+	MOVQ         CX, R8
+	XORQ         R9, R9
+	VMOVDQU64    (AX)(R8*1), Z2
+
+eight:
+	TESTQ     R8, R8
+	JZ        first
+	VMOVDQU64 -64(AX)(R8*1), Z3
+	VALIGNQ   $0x07, Z3, Z2, Z4
+	VPCMPUQ   $0x06, Z1, Z2, K1
+	VPMINUQ   Z1, Z4, Z4
+	VPMAXUQ   Z2, Z4, Z4
+	VMOVDQU64 Z4, (AX)(R8*1)
+	KMOVW     K1, R10
+	POPCNTL   R10, R10
+	ADDQ      R10, R9
+	VMOVDQA64 Z3, Z2
+	SUBQ      $0x00000040, R8
+	JMP       eight
+
+first:
+	VALIGNQ   $0x07, Z0, Z2, Z3
+	VPCMPUQ   $0x06, Z1, Z2, K1
+	VPMINUQ   Z1, Z3, Z3
+	VPMAXUQ   Z2, Z3, Z3
+	VMOVDQU64 Z3, (AX)(R8*1)
+	KMOVW     K1, R8
+	POPCNTL   R8, R8
+	ADDQ      R8, R9
+	MOVQ      R9, R8
+	SHRQ      $0x06, R8
+	MOVQ      $0x00000001, R10
+	SHLXQ     R9, R10, R10
+	LEAQ      -1(R10), R9
+	MOVQ      (DX)(R8*8), R11
+	ANDQ      R11, R9
+	XORQ      R9, R11
+	MOVQ      R11, R12
+	SHRQ      $0x3f, R12
+	LEAQ      (R10)(R11*2), R11
+	ORQ       R9, R11
+	MOVQ      R11, (DX)(R8*8)
+
+word:
+	CMPQ R8, BX
+	JGE  moved
+	INCQ R8
+	MOVQ (DX)(R8*8), R9
+	MOVQ R9, R10
+	SHRQ $0x3f, R10
+	LEAQ (R12)(R9*2), R9
+	MOVQ R9, (DX)(R8*8)
+	MOVQ R10, R12
+	JMP  word
+
+moved:
+	DECQ DI
+	JNZ  key
+	VZEROUPPER
+	RET

@@ -181,3 +181,20 @@ func encodeSignsAVX512(v *float32, mean *float32, factor float32, dst *byte, n i
 //
 //go:noescape
 func centredMomentsAVX512(v *float32, mean *float32, factor float32, n int) (abs float32, squares float32)
+
+// unmarkedAVX512 is unmarkedPortable; words counts 32 bits each, at least 16, and up to 16 numbers are
+// written beyond those found. It stops before 16 links two of which are equal.
+//
+//go:noescape
+func unmarkedAVX512(list *uint32, n int, marks *uint64, words int, out *uint32) (found int, done int)
+
+// keysAboveAVX512 is keysAbovePortable; up to 8 keys are written beyond those found.
+//
+//go:noescape
+func keysAboveAVX512(scores *float32, rows *uint32, n int, least uint64, out *uint64) int
+
+// insertDescendingAVX512 inserts n > 0 keys into 8·eights > 0, of which the last n fall off, and sets their
+// bits in open, moving the others; open has room for one more bit than there are keys.
+//
+//go:noescape
+func insertDescendingAVX512(keys *uint64, eights int, open *uint64, words int, more *uint64, n int)

@@ -161,6 +161,7 @@ func main() {
 		}
 	}
 	codeKernels()
+	walkKernels()
 	Generate()
 }
 

@@ -1,0 +1,15 @@
+//go:build !amd64
+
+package vector
+
+func unmarkedLinks(list []uint32, marks []uint64, out []uint32) (found, done int) {
+	return unmarkedPortable(list, marks, out)
+}
+
+func keysAbove[K ~uint64](scores []float32, rows []uint32, least K, out []K) int {
+	return keysAbovePortable(scores, rows, least, out)
+}
+
+func insertBest[K ~uint64](best []K, open []uint64, n, limit int, more []K) int {
+	return insertBestPortable(best, open, n, limit, more)
+}
