@@ -64,6 +64,7 @@ type Limits struct {
 	MaxRequestBytes     Size `koanf:"max_request_bytes" doc:"One request or stream frame." range:"64KiB 1GiB"`
 	MaxDimension        int  `koanf:"max_dimension" doc:"Length of an embedding." range:"1 65536"`
 	MaxSpaces           int  `koanf:"max_spaces" doc:"Number of spaces." range:"1 1000000"`
+	Memory              Size `koanf:"memory" doc:"Anonymous memory of the process: what is not read from files. When it fills up, rows go into files, idle spaces leave memory, codes are dropped, and then observations are refused. 0, and at most: three quarters of what the machine or the container has." range:"0B 64TiB"`
 }
 
 // Space holds defaults for new spaces.
@@ -72,6 +73,7 @@ type Space struct {
 	IndexThreshold int           `koanf:"index_threshold" doc:"Observations from which a space gets a graph; smaller ones are scanned. 0: always a graph." range:"0 1000000000"`
 	History        time.Duration `koanf:"history" doc:"How far back recalls at an earlier generation or time can go." range:"0s 24h"`
 	HibernateAfter time.Duration `koanf:"hibernate_after" doc:"Time without a write or a recall after which a space's rows leave memory; they are read again when they are wanted. 0: never." range:"0s 8760h"`
+	Memory         Size          `koanf:"memory" doc:"Anonymous memory that one space may take before observations for it are refused. 0: no bound beside limits.memory." range:"0B 64TiB"`
 	HNSW           HNSW          `koanf:"hnsw" doc:"The graph."`
 }
 
@@ -171,6 +173,6 @@ var profiles = map[string]map[string]any{
 	"small": {
 		"queue.high": 2_000, "queue.normal": 20_000, "queue.low": 10_000, "queue.bytes": "64MiB",
 		"session.max_sessions": 10_000, "session.window": 1024, "session.window_bytes": "4MiB",
-		"limits.max_spaces": 1_000, "journal.segment_bytes": "16MiB", "worker.batch_max": 200,
+		"limits.max_spaces": 1_000, "limits.memory": "1GiB", "journal.segment_bytes": "16MiB", "worker.batch_max": 200,
 	},
 }

@@ -105,7 +105,7 @@ journal: {warn_free: 2GiB, refuse_free: 1GiB}
 	want.Worker.Count, want.Worker.BatchMax = 3, 200
 	want.Session.MaxSessions, want.Session.Window, want.Session.WindowBytes = 10_000, 1024, 4*MiB
 	want.Session.IdleTimeout = 5 * time.Minute
-	want.Limits.MaxSpaces, want.Limits.MaxRequestBytes = 1_000, 32*MiB
+	want.Limits.MaxSpaces, want.Limits.MaxRequestBytes, want.Limits.Memory = 1_000, 32*MiB, GiB
 	want.Journal = Journal{SegmentBytes: 16 * MiB, WarnFree: 2 * GiB, RefuseFree: GiB}
 	want.CORS.AllowedOrigins = []string{"https://a.example", "https://b.example"}
 	if diff := cmp.Diff(want, c); diff != "" {

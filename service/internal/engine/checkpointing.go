@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/journal"
@@ -35,17 +36,19 @@ func (e *Engine) keepCheckpoints() {
 			return
 		case <-nap.C:
 			e.hibernate(ctx)
+			continue
+		case <-e.memory.due:
 		case <-look.C:
-			now := e.opts.Clock.Now()
-			due, erase := e.checkpointDue(now)
-			if !due || now.Before(notBefore) || e.takesCheckpoints() != nil {
-				continue
-			}
-			if _, err := e.Checkpoint(ctx, CheckpointWish{Erase: erase, Paced: true}); err != nil && ctx.Err() == nil {
+		}
+		now := e.opts.Clock.Now()
+		if due, erase := e.checkpointDue(now); due && !now.Before(notBefore) && e.takesCheckpoints() == nil {
+			wish := CheckpointWish{Erase: erase, Paced: !e.memory.tight.Load()}
+			if _, err := e.Checkpoint(ctx, wish); err != nil && ctx.Err() == nil {
 				e.opts.Log.Error("checkpoint failed", "error", err, "retry_in", checkpointRetry)
 				notBefore = now.Add(checkpointRetry)
 			}
 		}
+		e.giveBack(ctx)
 	}
 }
 
@@ -63,6 +66,9 @@ func (e *Engine) checkpointDue(now time.Time) (due, erase bool) {
 	tail := e.tailBytes()
 	if e.room.tight() && tail >= spaceSegments*e.segmentBytes() && now.Sub(last) >= spaceRetry {
 		return true, erase // what the journal need not keep makes room
+	}
+	if e.memoryRoundDue(now, last) {
+		return true, erase
 	}
 	return erase || tail >= o.TailBytes || tail > 0 && now.Sub(last) >= o.Interval && e.anyDirty(), erase
 }
@@ -83,9 +89,14 @@ func (e *Engine) anyDirty() bool {
 	return false
 }
 
-// hibernate lets spaces fall asleep that nobody has wanted for a while.
+// hibernate lets spaces fall asleep that nobody has wanted for a while; those
+// that are awake again in no time, sooner.
 func (e *Engine) hibernate(ctx context.Context) {
-	after := e.opts.Checkpoint.HibernateAfter
+	e.hibernateAfter(ctx, e.opts.Checkpoint.HibernateAfter)
+}
+
+// hibernateAfter is hibernate for spaces that were left alone for some time.
+func (e *Engine) hibernateAfter(ctx context.Context, after time.Duration) {
 	if after < 0 {
 		return
 	}
@@ -95,16 +106,24 @@ func (e *Engine) hibernate(ctx context.Context) {
 		return
 	}
 	defer e.checkpoints.rounds.Unlock()
-	now := e.opts.Clock.Now()
+	now, given := e.opts.Clock.Now(), int64(0)
+	defer func() {
+		if given >= freeBytes {
+			debug.FreeOSMemory()
+		}
+	}()
 	for _, sl := range e.registry.all() {
-		if !sl.space.Stats().Awake || now.Sub(sl.space.IdleSince()) < after {
+		idle := now.Sub(sl.space.IdleSince())
+		if !sl.space.Stats().Awake || idle < after && (idle < lightIdle || !sl.space.Light()) {
 			continue
 		}
 		if _, dirty := sl.tail.oldest(); dirty {
 			continue
 		}
+		took := sl.space.MemoryNow()
 		err := e.pool.Exclusive(ctx, sl.space.ID(), func() error {
 			if _, dirty := sl.tail.oldest(); !dirty && sl.pending == nil && sl.space.Sleep() {
+				given += took
 				e.opts.Log.Debug("space asleep", "space", sl.space.ID())
 			}
 			return nil

@@ -44,6 +44,7 @@ type Engine struct {
 	audience *audience
 	feeding  feeding
 	room     room
+	memory   memoryUse
 	store    *checkpoint.Store
 
 	checkpoints checkpoints
@@ -107,7 +108,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		e.rec.Committed(c.Frames, c.Records, c.Bytes, c.Wait, c.Write, c.Sync, c.Err)
 		e.room.wrote(c.Bytes)
 	}
-	e.room.look = make(chan struct{}, 1)
+	e.room.look, e.memory.due = make(chan struct{}, 1), make(chan struct{}, 1)
 	e.checkpoints.shared = map[checkpoint.FileID]int{}
 	e.replay.done = make(chan struct{})
 	log, err := journal.Open(jo)

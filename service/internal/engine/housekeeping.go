@@ -18,7 +18,7 @@ const (
 	retentionEvery = 10 * time.Second
 )
 
-// keepHouse looks at the disk and at retention until the engine closes.
+// keepHouse looks at the disk, at memory and at retention until the engine closes.
 func (e *Engine) keepHouse() {
 	defer e.housekeeping.Done()
 	disk, retention := time.NewTicker(diskEvery), time.NewTicker(retentionEvery)
@@ -33,9 +33,11 @@ func (e *Engine) keepHouse() {
 			return
 		case <-disk.C:
 			e.watchDisk()
+			e.mindMemory()
 			e.resumeIndexing()
 		case <-e.room.look:
 			e.watchDisk()
+			e.memory.glance(e)
 		case <-retention.C:
 			if e.takesWrites() != nil {
 				continue

@@ -29,6 +29,7 @@ type Options struct {
 	// Window bounds what one session may have outstanding.
 	Window Window
 	Limits Limits
+	Memory MemoryOptions
 	Space  SpaceDefaults
 	// Embedders are the embedders a space may be created with; the first is
 	// what a space gets that is created by text. Empty: texts need vectors.

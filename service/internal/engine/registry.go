@@ -30,6 +30,9 @@ type slot struct {
 	// entry is what the catalog in force says of the space; its manifest has no
 	// length if it says nothing. Whoever makes a round owns it.
 	entry checkpoint.Entry
+	// spared is the memory of codes that were dropped when it was short; the
+	// checkpointer's own.
+	spared int64
 	// recoverable is the generation that replay will reach.
 	recoverable atomic.Uint64
 }

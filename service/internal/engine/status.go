@@ -12,6 +12,7 @@ import (
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/queue"
 	"github.com/engram-stream/engram/service/internal/session"
+	"github.com/engram-stream/engram/service/internal/space"
 	"github.com/engram-stream/engram/service/internal/telemetry"
 	"github.com/engram-stream/engram/service/internal/worker"
 )
@@ -40,7 +41,8 @@ type Status struct {
 	Totals    Totals
 	Live      int64
 	Unindexed int
-	Memory    uint64 // bytes from the system
+	Memory    uint64 // bytes from the system, files not included
+	MemoryUse MemoryUse
 	// Replay is how far reading the journal back has come, in bytes.
 	ReplayPosition, ReplayTotal uint64
 	Checkpoint                  CheckpointStatus
@@ -67,7 +69,7 @@ func (e *Engine) Status() Status {
 			Observations: e.totals.observations.Load(), Rejections: e.totals.rejections.Load(),
 			Refusals: e.totals.refusals.Load(), Recalls: e.totals.recalls.Load(),
 		},
-		Memory: processMemory(), Checkpoint: e.checkpointStatus(),
+		Memory: processMemory(), MemoryUse: e.memoryUse(), Checkpoint: e.checkpointStatus(),
 		ReplayPosition: e.replay.position.Load(), ReplayTotal: e.replay.total.Load(),
 	}
 	if f := e.failure.Load(); f != nil {
@@ -99,7 +101,7 @@ func (e *Engine) checkpointStatus() CheckpointStatus {
 func processMemory() uint64 {
 	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)
-	return s[0].Value.Uint64() - s[1].Value.Uint64()
+	return s[0].Value.Uint64() - s[1].Value.Uint64() + uint64(max(0, space.OffHeap()))
 }
 
 // CloseSession ends a session by an operator's wish, durably.
@@ -169,6 +171,7 @@ func (e *Engine) Reading() telemetry.Reading {
 	all := e.registry.all()
 	sort.Slice(all, func(i, j int) bool { return all[i].space.ID() < all[j].space.ID() })
 	r.SpaceCount = len(all)
+	r.Memory = e.memoryReading()
 	cp := e.checkpointStatus()
 	r.CheckpointTail, r.CheckpointFailed, r.Damage = cp.TailBytes, cp.Failure != "", len(cp.Damage)
 	if !cp.Created.IsZero() {
@@ -184,6 +187,7 @@ func (e *Engine) Reading() telemetry.Reading {
 		}
 		r.Spaces = append(r.Spaces, telemetry.SpaceReading{
 			ID: string(sl.space.ID()), Generation: uint64(s.Generation), Observations: s.Live, Unindexed: s.Unindexed, Bytes: s.Bytes, Staleness: s.Staleness.Seconds(),
+			Memory:      telemetry.SpaceMemory{Anonymous: sl.space.MemoryNow(), Codes: s.ScannedBy, CodeRecall: s.CodeRecall},
 			IndexPolicy: int(sl.lag.Policy()),
 		})
 	}

@@ -65,6 +65,7 @@ func engineOptions(ctx context.Context, c config.Config, log *slog.Logger, rec t
 			ObservationBytes: int(c.Limits.MaxObservationBytes), ContentBytes: int(c.Limits.MaxContentBytes), MetadataBytes: int(c.Limits.MaxMetadataBytes),
 			Batch: c.Session.MaxBatch, Dimension: c.Limits.MaxDimension, Spaces: c.Limits.MaxSpaces,
 		},
+		Memory: engine.MemoryOptions{Limit: memoryLimit(int64(c.Limits.Memory), machineMemory()), Space: int64(c.Space.Memory), SetHeapLimit: heapLimiter()},
 		Space: engine.SpaceDefaults{
 			Metric: metricOf(c.Space.Metric), IndexThreshold: threshold, M: c.Space.HNSW.M, EfConstruction: c.Space.HNSW.EfConstruction, History: c.Space.History,
 		},

@@ -316,13 +316,15 @@ func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error
 	if g := t.graph.Load(); g != nil && c.dropFromGraph(g) {
 		t.stored.graphStale = true // rows that moved in meanwhile and are about to lose their vectors
 	}
+	known := c.knownFrom(store)
 	t.mu.Lock()
+	newer := map[memory.ObservationID]uint32{} // a map that was large stays so
 	for id, row := range t.ids {
-		if int(row) < c.m.Rows {
-			delete(t.ids, id)
+		if int(row) >= c.m.Rows {
+			newer[id] = row
 		}
 	}
-	t.known = c.ids
+	t.ids, t.known = newer, known
 	t.mu.Unlock()
 	s.publish(false, func(sn *Snapshot) {
 		w := t.view.Load().with(c.fresh)
@@ -334,5 +336,24 @@ func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error
 	s.bed = bed{store: store, manifest: entry.Manifest}
 	s.bytes.Add(-c.freed)
 	s.leftover.Store(c.leftover())
+	s.Memory()
 	return failed
+}
+
+// knownFrom is the table of ids as the file has it, if it is large: what is read
+// from files takes no memory of its own.
+func (c *Capture) knownFrom(store *checkpoint.Store) idTable {
+	if c.m.IDs.Length < largeSection {
+		return c.ids
+	}
+	ids, err := section(store, c.m.IDs)
+	if err != nil {
+		return c.ids // as it was built; the next scrub tells of the damage
+	}
+	known, err := openIDTable(ids.bytes, c.m.Rows)
+	if err != nil {
+		return c.ids
+	}
+	known.owner = ids.file
+	return known
 }

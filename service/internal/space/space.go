@@ -50,6 +50,7 @@ type Space struct {
 	bytes        atomic.Int64 // memory of rows, dead ones included
 	quarantined  atomic.Int64
 	oldest       atomic.Int64 // commit time of the oldest live row, when the space was last captured
+	memory       measured
 	waitingSince atomic.Int64 // Unix ns at which the oldest unpublished row became durable; 0 if none
 }
 
@@ -181,7 +182,8 @@ func (s *Space) staleness() time.Duration {
 }
 
 // CheckQuota fails with QUOTA_EXCEEDED when n more observations of b bytes
-// would be more than the space may hold.
+// would be more than the space may hold, and with MEMORY_PRESSURE when there is
+// no memory for them.
 func (s *Space) CheckQuota(n int, b int64) *fault.Error {
 	q := s.Settings().Quotas
 	if live := s.live.Load(); q.MaxObservations > 0 && live+int64(n) > q.MaxObservations {
@@ -192,7 +194,7 @@ func (s *Space) CheckQuota(n int, b int64) *fault.Error {
 		return fault.Retry(fault.ResourceExhausted, fault.QuotaExceeded, 5*time.Second,
 			"space %q takes %d bytes and %d more were sent; its quota is %d", s.id, size, b, q.MaxBytes)
 	}
-	return nil
+	return s.checkMemory(b)
 }
 
 // Marks returns how far each session was applied.

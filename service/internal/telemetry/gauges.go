@@ -30,6 +30,7 @@ type Reading struct {
 	// IndexPolicyTime is how long spaces were indexed other than as configured
 	// since the start.
 	IndexPolicyTime []PolicyTime
+	Memory          MemoryReading
 	Spaces          []SpaceReading
 }
 
@@ -47,7 +48,8 @@ type SpaceReading struct {
 	Unindexed    int
 	Bytes        int64
 	Staleness    float64 // seconds
-	IndexPolicy  int     // 0 full, 1 narrow, 2 paused
+	Memory       SpaceMemory
+	IndexPolicy  int // 0 full, 1 narrow, 2 paused
 }
 
 // Watch registers gauges that are read from read at each scrape.
@@ -93,6 +95,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
+	describeMemory(ch)
 	for _, d := range []*prometheus.Desc{
 		queueDepth, queueCapacity, queueReserved, queueBytes, activeSessions, utilization, pressureState, pressureValue,
 		journalBytes, journalFailed, diskFree, spaceCount, spacesAsleep, checkpointAge, checkpointTail, checkpointBad, damageFound, generation, observations, unindexed, spaceBytes, staleness,
@@ -132,6 +135,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range r.IndexPolicyTime {
 		ch <- prometheus.MustNewConstMetric(policyTime, prometheus.CounterValue, p.Seconds, p.Policy)
 	}
+	collectMemory(r.Memory, set)
 	g.collectSpaces(r, set)
 }
 
@@ -150,6 +154,7 @@ func (g *gauges) collectSpaces(r Reading, set func(*prometheus.Desc, float64, ..
 			rest.Observations += s.Observations
 			rest.Unindexed += s.Unindexed
 			rest.Bytes += s.Bytes
+			rest.Memory.Anonymous += s.Memory.Anonymous
 			rest.Staleness = max(rest.Staleness, s.Staleness)
 			rest.IndexPolicy = max(rest.IndexPolicy, s.IndexPolicy)
 			rest.Generation = max(rest.Generation, s.Generation)
@@ -169,6 +174,7 @@ func (g *gauges) collectSpace(s SpaceReading, level int, set func(*prometheus.De
 	set(unindexed, float64(s.Unindexed), name)
 	set(spaceBytes, float64(s.Bytes), name)
 	set(staleness, s.Staleness, name)
+	collectSpaceMemory(name, s.Memory, set)
 	set(indexPolicy, float64(s.IndexPolicy), name)
 	set(pressureState, float64(level), name)
 }
