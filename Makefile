@@ -38,7 +38,7 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-SUITES := go failpoints race wire conformance python agent typescript
+SUITES := go failpoints race wire conformance python agent typescript web
 ALSO   ?= # further suites that the closing line counts
 
 # Packages with tests that need faults inside a real process.
@@ -47,7 +47,7 @@ FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*fai
 .PHONY: test
 test: ## everything that has to hold; nothing in it is timed
 	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
-	for suite in test-go test-race test-wire test-conformance test-python test-agent test-typescript; do $(MAKE) $$suite || failed=1; done; \
+	for suite in test-go test-race test-wire test-conformance test-python test-agent test-typescript test-web; do $(MAKE) $$suite || failed=1; done; \
 	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
@@ -212,6 +212,15 @@ test-typescript: build ## the tests of the TypeScript SDK, by both transports, a
 	  ENGRAM_SERVER=$(CURDIR)/bin/engram $(TESTS) junit typescript -C $(SDK_TYPESCRIPT) node --test \
 	    --test-reporter=dot --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination={xml} build/; \
 	else $(TESTS) skip typescript "the TypeScript SDK's tests need Node 20"; fi
+
+.PHONY: test-web
+test-web: build ## the tests of clients/web: the built page in a headless Chromium, before real servers
+	@.ci/need chromium chromium --version || true # without it, they are skipped
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) -s $(SDK_TYPESCRIPT)/dist/node.js clients/web/node_modules/.stamp && npm --prefix clients/web run -s build && \
+	  TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram $(TESTS) junit web -C clients/web node --test \
+	    --test-reporter=dot --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination={xml} test/page.test.mjs; \
+	else $(TESTS) skip web "the tests of clients/web need Node 20"; fi
 
 $(SDK_TYPESCRIPT)/node_modules/.stamp: $(SDK_TYPESCRIPT)/package-lock.json
 	cd $(SDK_TYPESCRIPT) && npm install --no-save --no-audit --no-fund --loglevel=error
