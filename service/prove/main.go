@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,9 +23,9 @@ import (
 func main() {
 	out := flag.String("out", "docs/measurements", "folder to write the results to")
 	quick := flag.Bool("quick", false, "a tenth of the work, to see that it runs; the figures mean little")
-	only := flag.String("only", "", "one part: streaming, recalling, seeing, restart-large or restart-many; nothing is written then")
+	only := flag.String("only", "", "parts, separated by commas: streaming, recalling, seeing, restart (or restart-large, restart-many); nothing is written then")
 	flag.Parse()
-	if err := prove(*out, *only, *quick); err != nil {
+	if err := prove(*out, wanted(*only), *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "prove:", err)
 		os.Exit(1)
 	}
@@ -38,7 +39,28 @@ func (r *report) linef(format string, args ...any) {
 	fmt.Printf(format+"\n", args...)
 }
 
-func prove(out, only string, quick bool) error {
+// parts are those that are asked for; none is all.
+type parts []string
+
+func wanted(only string) parts {
+	if only == "" {
+		return nil
+	}
+	return strings.Split(only, ",")
+}
+
+func (p parts) has(name string) bool { return len(p) == 0 || slices.Contains(p, name) }
+
+// oneOf reports whether any of the names is asked for.
+func (p parts) oneOf(names ...string) bool { return slices.ContainsFunc(names, p.has) }
+
+func prove(out string, only parts, quick bool) error {
+	known := []string{"streaming", "recalling", "seeing", "restart", "restart-large", "restart-many"}
+	for _, name := range only {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("there is no part %q; there are %s", name, strings.Join(known, ", "))
+		}
+	}
 	dir, err := os.MkdirTemp("", "engram-prove-")
 	if err != nil {
 		return err
@@ -57,7 +79,7 @@ func prove(out, only string, quick bool) error {
 		name    string
 		measure func(*report, *server, bool) error
 	}{{"streaming", streaming}, {"recalling", recalling}, {"seeing", seeing}} {
-		if only != "" && only != part.name {
+		if !only.has(part.name) {
 			continue
 		}
 		s, err := start(bin, filepath.Join(dir, fmt.Sprintf("data-%d", time.Now().UnixNano())))
@@ -68,12 +90,12 @@ func prove(out, only string, quick bool) error {
 			return err
 		}
 	}
-	if only == "" || strings.HasPrefix(only, "restart") {
+	if only.oneOf("restart", "restart-large", "restart-many") {
 		if err := restarting(r, bin, dir, only, quick); err != nil {
 			return err
 		}
 	}
-	if quick || only != "" {
+	if quick || len(only) > 0 {
 		return nil
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
@@ -101,8 +123,9 @@ type server struct {
 	addr string
 }
 
-func start(bin, data string) (*server, error) {
-	s := &server{cmd: exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data-dir", data, "--log-level", "error")} //nolint:gosec // our own binary
+func start(bin, data string, flags ...string) (*server, error) {
+	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", data, "--log-level", "error"}, flags...)
+	s := &server{cmd: exec.Command(bin, args...)} //nolint:gosec // our own binary
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // restarting measures how long a server takes to come back: to the first
 // answered recall, and to taking observations with nothing left to index.
-func restarting(r *report, bin, dir, only string, quick bool) error {
+func restarting(r *report, bin, dir string, only parts, quick bool) error {
 	r.linef("\n## Restart\n")
 	r.linef("The files were written moments before, so they are in the page cache: a cold disk adds the time to read what is touched. First recall is counted from the start of the process, complete is when everything kept is visible and observations are taken. Rows of the journal's tail are scanned until the graph has them.\n")
 	r.linef("| | first recall | complete | all in the graph | anonymous memory | in files |")
@@ -25,12 +25,12 @@ func restarting(r *report, bin, dir, only string, quick bool) error {
 	if quick {
 		rows, spaces = 50_000, 1000
 	}
-	if only != "restart-many" {
+	if only.oneOf("restart", "restart-large") {
 		if err := restartLarge(r, bin, filepath.Join(dir, "large"), rows, 384); err != nil {
 			return fmt.Errorf("restart with %d rows: %w", rows, err)
 		}
 	}
-	if only == "restart-large" {
+	if !only.oneOf("restart", "restart-many") {
 		return nil
 	}
 	return restartMany(r, bin, filepath.Join(dir, "many"), spaces, 10)
