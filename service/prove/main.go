@@ -23,7 +23,7 @@ import (
 func main() {
 	out := flag.String("out", "docs/measurements", "folder to write the results to")
 	quick := flag.Bool("quick", false, "a tenth of the work, to see that it runs; the figures mean little")
-	only := flag.String("only", "", "parts, separated by commas: streaming, recalling, seeing, restart (or restart-large, restart-many); nothing is written then")
+	only := flag.String("only", "", "parts, separated by commas: streaming, recalling, seeing, restart (or restart-large, restart-many) and large; nothing is written then")
 	flag.Parse()
 	if err := prove(*out, wanted(*only), *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "prove:", err)
@@ -55,7 +55,7 @@ func (p parts) has(name string) bool { return len(p) == 0 || slices.Contains(p, 
 func (p parts) oneOf(names ...string) bool { return slices.ContainsFunc(names, p.has) }
 
 func prove(out string, only parts, quick bool) error {
-	known := []string{"streaming", "recalling", "seeing", "restart", "restart-large", "restart-many"}
+	known := []string{"streaming", "recalling", "seeing", "restart", "restart-large", "restart-many", "large"}
 	for _, name := range only {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("there is no part %q; there are %s", name, strings.Join(known, ", "))
@@ -92,6 +92,11 @@ func prove(out string, only parts, quick bool) error {
 	}
 	if only.oneOf("restart", "restart-large", "restart-many") {
 		if err := restarting(r, bin, dir, only, quick); err != nil {
+			return err
+		}
+	}
+	if only.has("large") {
+		if err := large(r, bin, dir, quick); err != nil {
 			return err
 		}
 	}

@@ -70,7 +70,8 @@ func (s *Space) Index(limit int, yield func() bool) int {
 		}
 	}
 	for kind := range codeKinds { // those that are scanned meanwhile are scanned by code
-		t.codeThrough(kind, sn, sn.rows, nil)
+		t.codeThrough(kind, sn, end, nil)
+		t.codeThrough(kind, sn, sn.rows, goOn)
 	}
 	done := s.insert(sn.graph, rows, goOn)
 	if done < len(rows) {
