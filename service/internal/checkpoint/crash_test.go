@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -133,7 +134,9 @@ func read(s *checkpoint.Store, r checkpoint.Ref) ([]byte, error) {
 		return nil, err
 	}
 	b, err := f.Section(r)
-	return bytes.Clone(b), err
+	b = bytes.Clone(b)
+	runtime.KeepAlive(f) // its bytes are mapped as long as it is reachable
+	return b, err
 }
 
 const rounds = 7

@@ -224,6 +224,7 @@ func together(t *testing.T, fsys vfs.FS, where string, names int) {
 			p, err := f.Private(checkpoint.Ref{File: f.ID(), Offset: 64, Length: 2 * checkpoint.BlockSize})
 			if err == nil {
 				p.Bytes()[7] = 1
+				runtime.KeepAlive(p) // another reader's collection unmaps what nobody has
 			}
 			if n%16 == 0 {
 				runtime.GC() // unmaps what the others left

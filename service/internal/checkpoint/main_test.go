@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"bytes"
 	"io"
+	"runtime"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -58,7 +59,9 @@ func one(t testing.TB, s *checkpoint.Store, position uint64, sections ...[]byte)
 func section(t testing.TB, s *checkpoint.Store, r checkpoint.Ref) []byte {
 	t.Helper()
 	f := must[*checkpoint.File](t)(s.File(r.File))
-	return bytes.Clone(must[[]byte](t)(f.Section(r)))
+	b := bytes.Clone(must[[]byte](t)(f.Section(r)))
+	runtime.KeepAlive(f) // its bytes are mapped as long as it is reachable
+	return b
 }
 
 func TestRoundTrip(t *testing.T) {

@@ -134,14 +134,28 @@ func TestMetricsMoveAndParse(t *testing.T) {
 	if _, err := m.Recall(t.Context(), &v1.RecallRequest{Space: "notes", Cue: &v1.RecallRequest_Text{Text: "kettle"}}); err != nil {
 		t.Fatal(err)
 	}
-	code, body := get(t, client(t, false), s.url+"/metrics")
-	if code != http.StatusOK {
-		t.Fatalf("/metrics: %d", code)
-	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	families, err := parser.TextToMetricFamilies(strings.NewReader(""))
 	if err != nil {
 		t.Fatal(err)
+	}
+	scrape := func() {
+		code, body := get(t, client(t, false), s.url+"/metrics")
+		if code != http.StatusOK {
+			t.Fatalf("/metrics: %d", code)
+		}
+		if families, err = parser.TextToMetricFamilies(strings.NewReader(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	samples := func(name string) (n uint64) { // of a histogram, over all its series
+		for _, metric := range families["engram_streaming_"+name].GetMetric() {
+			n += metric.GetHistogram().GetSampleCount()
+		}
+		return n
+	}
+	// The worker counts its batch after it has told the client of it.
+	for scrape(); samples("batch_size") == 0; scrape() {
 	}
 	var seen float64
 	for _, metric := range families["engram_streaming_observations_total"].GetMetric() {
@@ -151,11 +165,7 @@ func TestMetricsMoveAndParse(t *testing.T) {
 		t.Errorf("observations_total is %v after one observation", seen)
 	}
 	for _, name := range []string{"observation_latency_seconds", "visibility_latency_seconds", "recall_latency_seconds", "queue_wait_time_seconds", "batch_size"} {
-		var n uint64
-		for _, metric := range families["engram_streaming_"+name].GetMetric() {
-			n += metric.GetHistogram().GetSampleCount()
-		}
-		if n != 1 {
+		if n := samples(name); n != 1 {
 			t.Errorf("%s has %d samples after one observation and one recall, want 1", name, n)
 		}
 	}
