@@ -73,7 +73,7 @@ func (s *Space) Index(limit int, yield func() bool) int {
 		t.codeThrough(kind, sn, end, nil)
 		t.codeThrough(kind, sn, sn.rows, goOn)
 	}
-	done := s.insert(sn.graph, rows, goOn)
+	done := s.insert(sn.graph, rows, s.codingArrivals(t, goOn))
 	if done < len(rows) {
 		end = int(rows[done])
 	}
