@@ -226,7 +226,7 @@ async function answer(data: Uint8Array) {
 }
 
 /** Calls under way at once; more wait in the input. */
-const parallel = 16;
+const parallel = 8;
 const running = new Set<Promise<void>>();
 let next: number | undefined;
 for await (const chunk of process.stdin) {

@@ -61,7 +61,7 @@ func run() error {
 		Register: func(s *connect.Server) {
 			conformancev1connect.RegisterConformanceServiceHandler(s, service{})
 		},
-		Outermost:       []connect.ServerInterceptor{plainErrors},
+		Outermost:       []connect.ServerInterceptor{timed, plainErrors},
 		TLS:             secure,
 		MaxRequestBytes: req.MessageReceiveLimit,
 		Log:             slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),

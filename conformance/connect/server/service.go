@@ -213,8 +213,8 @@ func seen(ctx context.Context, requests []proto.Message) (*v1.ConformancePayload
 		return nil, err
 	}
 	info := &v1.ConformancePayload_RequestInfo{RequestHeaders: wire.Headers(call.RequestHeader()), Requests: list}
-	if deadline, ok := ctx.Deadline(); ok {
-		info.TimeoutMs = proto.Int64(time.Until(deadline).Milliseconds())
+	if given, ok := ctx.Value(timeKey{}).(time.Duration); ok {
+		info.TimeoutMs = proto.Int64(given.Milliseconds())
 	}
 	if over, ok := connecthttp.ServerInfoForContext(ctx); ok && len(over.HTTPGetQueryParams()) > 0 {
 		info.ConnectGetInfo = &v1.ConformancePayload_ConnectGetInfo{}
@@ -223,6 +223,20 @@ func seen(ctx context.Context, requests []proto.Message) (*v1.ConformancePayload
 		}
 	}
 	return info, nil
+}
+
+// timeKey is the key of the time a call was given, in its context.
+type timeKey struct{}
+
+// timed remembers how much time a call has as soon as it is there: later, the
+// machine's load would be part of the figure.
+func timed(next connect.ServerFunc) connect.ServerFunc {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+		if deadline, ok := ctx.Deadline(); ok {
+			ctx = context.WithValue(ctx, timeKey{}, time.Until(deadline))
+		}
+		return next(ctx, spec, stream)
+	}
 }
 
 func anys(messages []proto.Message) (list []*anypb.Any, err error) {
