@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"time"
 
@@ -92,6 +93,9 @@ func (e *Engine) Checkpoint(ctx context.Context, wish CheckpointWish) (Checkpoin
 	info, err := e.round(ctx, wish)
 	for again := 0; again < eraseAgain && errors.Is(err, errNotErased); again++ {
 		info, err = e.round(ctx, wish)
+	}
+	if info.Bytes >= freeBytes {
+		runtime.GC() // what is read from files from now on is of no more use in memory
 	}
 	c := &e.checkpoints
 	c.mu.Lock()

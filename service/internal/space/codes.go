@@ -1,6 +1,7 @@
 package space
 
 import (
+	"fmt"
 	"math"
 	"runtime"
 
@@ -68,6 +69,14 @@ type codes struct {
 	fitted    int     // rows there were when they were checked last
 	width     int     // as codeKind.widths, and found enough
 	recall    float64 // recall@10 with it
+}
+
+// String is for messages.
+func (c *codes) String() string {
+	if c == nil {
+		return "no rows"
+	}
+	return fmt.Sprintf("%d rows, %v, fitted to %d", c.rows, c.kind, c.fitted)
 }
 
 // newCodes fits codes to the flat sample.

@@ -47,7 +47,7 @@ func TestAGraphIsComparedByCodes(t *testing.T) {
 			w.indexAll()
 			c := w.table.Load().codes[wideKind].Load()
 			if c == nil || c.rows != codeRows || c.fitted != codeRows {
-				t.Fatalf("codes %+v", c)
+				t.Fatalf("codes of %s", c)
 			}
 			recallOf := func(w *world) float64 {
 				hits := 0

@@ -70,8 +70,7 @@ func (s *Space) Index(limit int, yield func() bool) int {
 		}
 	}
 	for kind := range codeKinds { // those that are scanned meanwhile are scanned by code
-		t.codeThrough(kind, sn, end, nil)
-		t.codeThrough(kind, sn, sn.rows, goOn)
+		t.codeThrough(kind, sn, sn.rows, func() bool { yield(); return true })
 	}
 	done := s.insert(sn.graph, rows, s.codingArrivals(t, goOn))
 	if done < len(rows) {

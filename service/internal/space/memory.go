@@ -70,7 +70,7 @@ func (sn *Snapshot) measure(m *Memory) {
 	for at, owner := range v.owners {
 		room := int64(len(v.deaths[at]))
 		m.Rows += room * deathBytes
-		if owner != nil {
+		if inFile(owner) {
 			continue
 		}
 		m.Rows += room * int64(4*sn.dim+columnBytes)

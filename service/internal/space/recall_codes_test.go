@@ -17,7 +17,7 @@ func waiting(t *testing.T, n int, v func(i int) []float32) *world {
 	w.grow(n, v)
 	w.Index(1, func() bool { return false })
 	if c := w.table.Load().codes[wideKind].Load(); c == nil || c.rows != codeRows+n {
-		t.Fatalf("codes %+v", c)
+		t.Fatalf("codes of %s", c)
 	}
 	if left := w.Current().Unindexed(); left != n-1 {
 		t.Fatalf("%d rows are not in the graph", left)

@@ -235,7 +235,7 @@ func TestCodesAreCheckedAgain(t *testing.T) {
 	tab := w.table.Load()
 	signs, wide := tab.codes[signKind].Load(), tab.codes[wideKind].Load()
 	if (signs == nil) == (wide == nil) {
-		t.Fatalf("%v, %v", signs, wide)
+		t.Fatalf("%s, %s", signs, wide)
 	}
 	kind := wideKind
 	if signs != nil {
@@ -246,7 +246,7 @@ func TestCodesAreCheckedAgain(t *testing.T) {
 	w.codeAll()
 	after := tab.codes[kind].Load()
 	if after == nil || after.quantizer != before.quantizer || after.sign != before.sign || after.fitted != 4*scannedRows {
-		t.Fatalf("codes %+v", after)
+		t.Fatalf("codes of %s", after)
 	}
 	if got := recallAt10(t, w, v, nil); got < 0.95 {
 		t.Errorf("recall@10 is %.3f", got)

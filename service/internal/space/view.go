@@ -35,7 +35,7 @@ type view struct {
 	expires   [][]int64     // Unix nanoseconds; 0 is never
 	deaths    [][]atomic.Uint64
 	records   []records
-	owners    []any // what keeps a chunk's bytes mapped; nil for those on the heap
+	owners    []any // what keeps a chunk's bytes mapped: a file, or a region; nil for those on the heap
 }
 
 // records are those of one chunk: each a slice of its own, or all of them one
@@ -101,8 +101,9 @@ type columns struct {
 }
 
 func newColumns(rows, dim int) columns {
+	vectors, owner := newVectors(rows * dim)
 	return columns{
-		vectors: make([]float32, rows*dim), invNorms: make([]float32, rows),
+		vectors: vectors, owner: owner, invNorms: make([]float32, rows),
 		gens: make([]uint64, rows), committed: make([]int64, rows), expires: make([]int64, rows),
 		deaths: make([]atomic.Uint64, rows), records: records{each: make([][]byte, rows)},
 	}
