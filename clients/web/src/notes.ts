@@ -167,20 +167,27 @@ export class Notes extends Store<View> {
         }
       }
     } catch (e) {
-      // What was not kept goes on another session, under the same ids.
-      if (!(e instanceof EngramError)) {
-        this.show({ failure: describe(e) });
+      this.#session = undefined;
+      this.#numbers = new Map();
+      this.show({ state: "ACTIVE", pressure: 0 });
+      if (!mends(e)) {
+        this.show({ failure: describe(e) }); // the next note tries again
+        return;
       }
+      // What was not kept goes on another session, under the same ids.
+      await soon(1_000);
+      void this.#send();
     }
-    this.#session = undefined;
-    this.#numbers = new Map();
-    this.show({ state: "ACTIVE", pressure: 0 });
-    void this.#send();
   }
 
   #mark(state: State, which: (n: Note) => boolean, why = ""): void {
     this.show({ notes: this.view().notes.map((n) => (n.state !== "rejected" && which(n) ? { ...n, state, why } : n)) });
   }
+}
+
+/** Whether another session may do what one that ended so could not. */
+function mends(e: unknown): boolean {
+  return passes(e) || (e instanceof EngramError && ["SESSION_EXPIRED", "SESSION_CLOSED", "SESSION_TAKEN_OVER", "PAYLOADS_GONE"].includes(e.reason));
 }
 
 /** Whether a failure may be over by itself. */

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type FormEvent, useState } from "react";
+import { type KeyboardEvent, type FormEvent, memo, useState } from "react";
 import type { Note, Notes, State, View } from "./notes.ts";
 import type { Presence } from "./presence.ts";
 
@@ -57,7 +57,7 @@ function Trouble({ view, presence, waiting }: { view: View; presence: Presence; 
   if (["WARNING", "BACKPRESSURE", "OVERLOADED", "ERROR"].includes(view.state)) {
     return (
       <p className="hint">
-        The server is busy: notes wait here and go as it makes room. <meter value={view.pressure} title={`pressure: ${view.state}`} />
+        The server is busy: {waiting} wait here and go as it makes room. <meter value={view.pressure} title={`pressure: ${view.state}`} />
       </p>
     );
   }
@@ -71,12 +71,15 @@ function List({ view, presence }: { view: View; presence: Presence }) {
   }
   return (
     <ol className="notes">
-      {view.notes.map((n) => (
+      {view.notes.slice(0, shown).map((n) => (
         <Item key={n.id} note={n} />
       ))}
     </ol>
   );
 }
+
+/** How many notes are shown; more may wait. */
+const shown = 200;
 
 const marks: Record<State, { mark: string; word: string; title: string }> = {
   waiting: { mark: "…", word: "waiting", title: "on its way: not on the server's disk yet" },
@@ -85,7 +88,7 @@ const marks: Record<State, { mark: string; word: string; title: string }> = {
   rejected: { mark: "✕", word: "not kept", title: "the server did not take it" },
 };
 
-function Item({ note }: { note: Note }) {
+const Item = memo(function Item({ note }: { note: Note }) {
   const { mark, word, title } = marks[note.state];
   return (
     <li className={note.state}>
@@ -99,7 +102,7 @@ function Item({ note }: { note: Note }) {
       </small>
     </li>
   );
-}
+});
 
 /** The time of day, and of another day its date too. */
 function when(at: Date): string {

@@ -100,6 +100,29 @@ test("a server that goes and comes back", { timeout: 90_000, skip: missing }, as
   assert.deepEqual(page.errors, []);
 });
 
+test("more notes at once than the server has room for", { timeout: 90_000, skip: missing }, async (t) => {
+  const server = await Server.start(t, "--queue-high", "100", "--queue-normal", "300", "--queue-low", "100", "--session-window", "200", "--worker-count", "1");
+  const page = await launch(t);
+  await page.open(await site(t, server));
+  await page.until(...online);
+  // It may be over soon: the page itself notes what it said.
+  await page.evaluate(`globalThis.said = [];
+    new MutationObserver(() => said.push(document.querySelector('.hint')?.innerText ?? '')).observe(document, { subtree: true, childList: true, attributes: true })`);
+  await page.evaluate("document.querySelector('textarea').focus()");
+  await page.call("Input.insertText", { text: Array.from({ length: 2000 }, (_, i) => `note number ${String(i)} of many`).join("\n") });
+  await page.press("Enter", 13);
+  await page.until(`${notes}.length === 200 && ${notes}.every((n) => n.className === 'visible')`, "that the newest are findable");
+  assert.match(await page.evaluate("said.find((s) => s.includes('busy')) ?? ''"), /^The server is busy: \d+ wait here and go as it makes room\./);
+  await page.until("document.querySelector('.hint') === null", "that it is over");
+  const space = await fetch(`http://${server.address}/engram.v1.SpaceService/GetSpace`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ space: "web-notes" }),
+  });
+  assert.equal((await space.json()).space.observations, "2000");
+  assert.deepEqual(page.errors, []);
+});
+
 test("a page that opens before its server does", { timeout: 90_000, skip: missing }, async (t) => {
   const server = await Server.start(t);
   const url = await site(t, server);
