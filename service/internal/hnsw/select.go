@@ -10,19 +10,29 @@ import (
 // selection is the memory of selectNeighbours: of a window of the candidates,
 // those that may still be taken.
 type selection struct {
+	window int
 	open   []key
-	pinned []bool // which of open must be taken; empty for none
-	rows   []uint32
+	rows   []uint32 // those of open
+	pinned []bool   // which of open must be taken; empty for none
 	scores []float32
 	pruned []key
 }
 
 func (s *selection) init(cfg Config) {
-	window := 2*cfg.M + 1
-	s.open = make([]key, 0, window)
-	s.pinned = make([]bool, 0, window)
-	s.rows = make([]uint32, 0, window)
-	s.scores = make([]float32, window)
+	s.window = 2*cfg.M + 1
+	s.open = make([]key, 0, s.window+vector.Spare)
+	s.rows = make([]uint32, 0, s.window+vector.Spare)
+	s.pinned = make([]bool, 0, s.window)
+	s.scores = make([]float32, s.window)
+}
+
+// look opens a window.
+func (s *selection) look(candidates []key, pinned []bool) {
+	s.open, s.pinned = append(s.open[:0], candidates...), append(s.pinned[:0], pinned...)
+	s.rows = s.rows[:0]
+	for _, k := range candidates {
+		s.rows = append(s.rows, k.row())
+	}
 }
 
 // selectNeighbours is Algorithm 4, the heuristic: from candidates, best first
@@ -45,13 +55,9 @@ func (g *Graph) selectNeighbours(candidates []key, pinned []bool, limit int, dst
 	}
 	taken := len(dst)
 	for len(candidates) > 0 && (free > 0 || pinned != nil) {
-		n := min(len(candidates), cap(s.open))
-		s.open, s.pinned = append(s.open[:0], candidates[:n]...), s.pinned[:0]
-		candidates = candidates[n:]
-		if pinned != nil {
-			s.pinned = append(s.pinned, pinned[:n]...)
-			pinned = pinned[n:]
-		}
+		n := min(len(candidates), s.window)
+		s.look(candidates[:n], pinned[:min(len(pinned), n)])
+		candidates, pinned = candidates[n:], pinned[min(len(pinned), n):]
 		for _, k := range dst[taken:] {
 			g.shadow(k.row(), 0, s)
 		}
@@ -82,27 +88,35 @@ func (g *Graph) shadow(row uint32, from int, s *selection) {
 	if from >= len(s.open) {
 		return
 	}
-	s.rows = s.rows[:0]
-	for _, k := range s.open[from:] {
-		s.rows = append(s.rows, k.row())
+	scores := s.scores[:len(s.open)-from]
+	g.scorer.ScoreRows(g.scorer.QueryOf(row), s.rows[from:], scores)
+	left := from
+	if len(s.pinned) == 0 && !g.cfg.KeepPruned {
+		left += vector.DropCloser(scores, s.open[from:cap(s.open)], s.rows[from:cap(s.rows)])
+	} else {
+		left += s.drop(from, scores)
 	}
-	scores := s.scores[:len(s.rows)]
-	g.scorer.ScoreRows(g.scorer.QueryOf(row), s.rows, scores)
-	stay := from
+	s.open, s.rows = s.open[:left], s.rows[:left]
+}
+
+// drop is [vector.DropCloser] that heeds what is pinned and keeps what it drops.
+func (s *selection) drop(from int, scores []float32) (left int) {
+	left = from
 	for i, score := range scores {
-		k, pin := s.open[from+i], len(s.pinned) > 0 && s.pinned[from+i]
-		if vector.Sortable(score) > k.rank() && !pin {
-			s.pruned = append(s.pruned, k)
+		at := from + i
+		pin := len(s.pinned) > 0 && s.pinned[at]
+		if vector.Sortable(score) > s.open[at].rank() && !pin {
+			s.pruned = append(s.pruned, s.open[at])
 			continue
 		}
-		s.open[stay] = k
+		s.open[left], s.rows[left] = s.open[at], s.rows[at]
 		if len(s.pinned) > 0 {
-			s.pinned[stay] = pin
+			s.pinned[left] = pin
 		}
-		stay++
+		left++
 	}
-	s.open = s.open[:stay]
 	if len(s.pinned) > 0 {
-		s.pinned = s.pinned[:stay]
+		s.pinned = s.pinned[:left]
 	}
+	return left - from
 }

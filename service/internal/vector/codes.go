@@ -84,20 +84,28 @@ func (c Codes) U7SquaredEuclidean(q []byte, rows []uint32, out []int32) {
 // which q and the row differ.
 func (c Codes) Hamming(q []byte, rows []uint32, out []int32) { c.gather(hamming, q, rows, out) }
 
-// gather compares q with the rows, a block of them a call. Row numbers are
-// checked where their addresses are found, by codeAddressesOf.
+// gather compares q with the rows, a block of them a call.
 func (c Codes) gather(op comparison, q []byte, rows []uint32, out []int32) {
 	c.mustFit(op, q)
 	out = out[:len(rows)]
-	var at [block]*byte
+	var sums [block]int32
 	for len(rows) > 0 {
 		n := min(block, len(rows))
-		if found := codeAddressesOf(c, rows[:n], &at); found < n {
-			panic(fmt.Sprintf("vector: there is no row %d in %d chunks of codes", rows[found], len(c.Flat)))
-		}
-		compareAt(op, q, &at, c.Stride, out[:n])
+		c.gatherBlock(op, q, rows[:n], &sums)
+		copy(out, sums[:n])
 		rows, out = rows[n:], out[n:]
 	}
+}
+
+// gatherBlock compares q with up to a block of rows, and spoils what is beyond in
+// out. Row numbers are checked where their addresses are found, by
+// codeAddressesOf.
+func (c Codes) gatherBlock(op comparison, q []byte, rows []uint32, out *[block]int32) {
+	var at [block]*byte
+	if found := codeAddressesOf(c, rows, &at); found < len(rows) {
+		panic(fmt.Sprintf("vector: there is no row %d in %d chunks of codes", rows[found], len(c.Flat)))
+	}
+	compareAt(op, q, &at, c.Stride, len(rows), out)
 }
 
 // U7DotRows sets out[i] to the inner product of the 7-bit code q and row i of

@@ -36,12 +36,12 @@ func codeAddressesOf(c Codes, rows []uint32, at *[block]*byte) int {
 		unsafe.SliceData(rows), min(len(rows), block), &at[0])
 }
 
-// compareAt compares q with the codes of n bytes at the first len(out) > 0
-// addresses. It spoils the addresses beyond.
-func compareAt(op comparison, q []byte, at *[block]*byte, n int, out []int32) {
-	set, qp, rows := codeKernels(), unsafe.SliceData(q), len(out)
+// compareAt compares q with the codes of n bytes at the first rows > 0
+// addresses. It spoils the addresses beyond, and what is beyond in out.
+func compareAt(op comparison, q []byte, at *[block]*byte, n, rows int, out *[block]int32) {
+	set, qp := codeKernels(), unsafe.SliceData(q)
 	if set == kernelsPortable {
-		compareAtPortable(op, q, at, n, out)
+		compareAtPortable(op, q, at, n, out[:rows])
 		return
 	}
 	if set == kernelsAVX2 {
@@ -54,24 +54,17 @@ func compareAt(op comparison, q []byte, at *[block]*byte, n int, out []int32) {
 			return
 		}
 	}
-	if groups := rows / 4; groups > 0 {
-		groupsAt(set, op, qp, &at[0], groups, n, &out[0])
-	}
-	// What is left is made up to a group: cheaper than row by row.
-	done, left := rows&^3, rows&3
-	if left == 0 {
+	if rows == 1 && (op == u7Dot || op == u7SquaredEuclidean) {
+		out[0] = u7Pair(set, op, qp, at[0], n)
 		return
 	}
-	if left == 1 && (op == u7Dot || op == u7SquaredEuclidean) {
-		out[done] = u7Pair(set, op, qp, at[done], n)
-		return
-	}
-	for i := rows; i < done+4; i++ {
+	// What is left is made up to a group: cheaper than row by row, or than a
+	// call more.
+	groups := (rows + 3) / 4
+	for i := rows; i < 4*groups; i++ {
 		at[i] = at[rows-1]
 	}
-	var last [4]int32
-	groupsAt(set, op, qp, &at[done], 1, n, &last[0])
-	copy(out[done:], last[:left])
+	groupsAt(set, op, qp, &at[0], groups, n, &out[0])
 }
 
 func groupsAt(set kernelSet, op comparison, q *byte, at **byte, groups, n int, out *int32) {
@@ -115,10 +108,13 @@ func compareRows(op comparison, q, rows []byte, n int, out []int32) {
 	}
 	if done := groups * 4; done < len(out) {
 		var at [block]*byte
-		for i := range len(out) - done {
+		var sums [block]int32
+		left := len(out) - done
+		for i := range left {
 			at[i] = &rows[(done+i)*n]
 		}
-		compareAt(op, q, &at, n, out[done:])
+		compareAt(op, q, &at, n, left, &sums)
+		copy(out[done:], sums[:left])
 	}
 }
 

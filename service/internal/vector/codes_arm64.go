@@ -6,13 +6,13 @@ func codeAddressesOf(c Codes, rows []uint32, at *[block]*byte) int {
 	return addressesPortable(c, rows, at)
 }
 
-// compareAt compares q with the codes of n bytes at the first len(out) > 0
+// compareAt compares q with the codes of n bytes at the first rows > 0
 // addresses.
-func compareAt(op comparison, q []byte, at *[block]*byte, n int, out []int32) {
-	qp, rows := unsafe.SliceData(q), len(out)
+func compareAt(op comparison, q []byte, at *[block]*byte, n, rows int, out *[block]int32) {
+	qp := unsafe.SliceData(q)
 	switch {
 	case active == kernelsPortable:
-		compareAtPortable(op, q, at, n, out)
+		compareAtPortable(op, q, at, n, out[:rows])
 	case op == hamming:
 		hammingAtNEON(qp, &at[0], rows, n, &out[0])
 	case op == planes:

@@ -2880,6 +2880,104 @@ end:
 	MOVSS         X2, squares+36(FP)
 	RET
 
+// func linearAVX512(sums *int32, n int, a float64, b float64, out *float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, SSE2
+TEXT ·linearAVX512(SB), NOSPLIT, $0-40
+	MOVQ         sums+0(FP), AX
+	MOVQ         out+32(FP), CX
+	MOVQ         n+8(FP), DX
+	MOVSD        a+16(FP), X0
+	VBROADCASTSD X0, Z0
+	MOVSD        b+24(FP), X1
+	VBROADCASTSD X1, Z1
+	XORQ         BX, BX
+
+sums:
+	CMPQ        BX, DX
+	JGE         end
+	MOVQ        DX, SI
+	SUBQ        BX, SI
+	MOVQ        $0x00000010, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	MOVL        $-1, DI
+	BZHIL       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVDQU32.Z (AX)(BX*4), K1, Z2
+	VCVTDQ2PD   Y2, Z2
+	VMULPD      Z0, Z2, Z2
+	VADDPD      Z1, Z2, Z2
+	VCVTPD2PS   Z2, Y3
+	KMOVB       K1, K1
+	VMOVUPS     Z3, K1, (CX)(BX*4)
+	ADDQ        $0x00000008, BX
+	JMP         sums
+
+end:
+	VZEROUPPER
+	RET
+
+// func dropCloserAVX512(scores *float32, keys *uint64, rows *uint32, n int) int
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, POPCNT
+TEXT ·dropCloserAVX512(SB), NOSPLIT, $0-40
+	MOVQ         scores+0(FP), AX
+	MOVQ         keys+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVL         $0x80000000, SI
+	VPBROADCASTD SI, Z0
+	MOVL         $0xff800000, SI
+	VPBROADCASTD SI, Z1
+	XORQ         SI, SI
+	XORQ         DI, DI
+
+scores:
+	CMPQ          SI, BX
+	JGE           end
+	MOVQ          BX, R8
+	SUBQ          SI, R8
+	MOVQ          $0x00000010, R9
+	CMPQ          R8, R9
+	CMOVQGT       R9, R8
+	MOVL          $-1, R9
+	BZHIL         R8, R9, R9
+	KMOVW         R9, K1
+	VMOVDQU32.Z   (AX)(SI*4), K1, Z2
+	VCMPPS        $0x03, Z2, Z2, K2
+	VMOVDQA32     Z1, K2, Z2
+	VPSRAD        $0x1f, Z2, Z3
+	VPORD         Z0, Z3, Z3
+	VPXORD        Z3, Z2, Z2
+	VMOVDQU64     (CX)(SI*8), Z3
+	VMOVDQU64     64(CX)(SI*8), Z4
+	VPSRLQ        $0x20, Z3, Z5
+	VPMOVQD       Z5, Y5
+	VPSRLQ        $0x20, Z4, Z6
+	VPMOVQD       Z6, Y6
+	VINSERTI64X4  $0x01, Y6, Z5, Z5
+	VPCMPUD       $0x02, Z5, Z2, K1, K1
+	VMOVDQU32     (DX)(SI*4), Z6
+	VPCOMPRESSD.Z Z6, K1, Z6
+	VMOVDQU32     Z6, (DX)(DI*4)
+	VPCOMPRESSQ.Z Z3, K1, Z3
+	VMOVDQU64     Z3, (CX)(DI*8)
+	KMOVB         K1, R8
+	POPCNTL       R8, R8
+	ADDQ          R8, DI
+	KSHIFTRW      $0x08, K1, K1
+	VPCOMPRESSQ.Z Z4, K1, Z4
+	VMOVDQU64     Z4, (CX)(DI*8)
+	KMOVB         K1, R8
+	POPCNTL       R8, R8
+	ADDQ          R8, DI
+	ADDQ          $0x00000010, SI
+	JMP           scores
+
+end:
+	VZEROUPPER
+	MOVQ DI, ret+32(FP)
+	RET
+
 // func unmarkedAVX512(list *uint32, n int, marks *uint64, words int, out *uint32) (found int, done int)
 // Requires: AVX, AVX512CD, AVX512F, BMI2, CMOV, POPCNT
 TEXT ·unmarkedAVX512(SB), NOSPLIT, $128-56
@@ -3047,16 +3145,16 @@ scores:
 	MOVL          $-1, R9
 	BZHIL         R8, R9, R9
 	KMOVW         R9, K1
-	VMOVDQU32.Z   (AX)(SI*4), K1, Z4
-	VMOVDQU32.Z   (CX)(SI*4), K1, Z5
-	VCMPPS        $0x03, Z4, Z4, K2
-	VMOVDQA32     Z3, K2, Z4
-	VPSRAD        $0x1f, Z4, Z6
-	VPORD         Z2, Z6, Z6
-	VPXORD        Z6, Z4, Z4
-	VPXORD        Z1, Z5, Z5
-	VPMOVZXDQ     Y4, Z6
-	VPMOVZXDQ     Y5, Z7
+	VMOVDQU32.Z   (AX)(SI*4), K1, Z5
+	VCMPPS        $0x03, Z5, Z5, K2
+	VMOVDQA32     Z3, K2, Z5
+	VPSRAD        $0x1f, Z5, Z4
+	VPORD         Z2, Z4, Z4
+	VPXORD        Z4, Z5, Z5
+	VMOVDQU32.Z   (CX)(SI*4), K1, Z4
+	VPXORD        Z1, Z4, Z4
+	VPMOVZXDQ     Y5, Z6
+	VPMOVZXDQ     Y4, Z7
 	VPSLLQ        $0x20, Z6, Z6
 	VPORQ         Z7, Z6, Z6
 	VPCMPUQ       $0x06, Z0, Z6, K1, K2
@@ -3065,16 +3163,16 @@ scores:
 	KMOVW         K2, R8
 	POPCNTL       R8, R8
 	ADDQ          R8, DI
-	VEXTRACTI64X4 $0x01, Z4, Y6
-	VPMOVZXDQ     Y6, Z4
 	VEXTRACTI64X4 $0x01, Z5, Y6
 	VPMOVZXDQ     Y6, Z5
+	VEXTRACTI64X4 $0x01, Z4, Y6
+	VPMOVZXDQ     Y6, Z4
 	KSHIFTRW      $0x08, K1, K1
-	VPSLLQ        $0x20, Z4, Z4
-	VPORQ         Z5, Z4, Z4
-	VPCMPUQ       $0x06, Z0, Z4, K1, K1
-	VPCOMPRESSQ.Z Z4, K1, Z4
-	VMOVDQU64     Z4, (BX)(DI*8)
+	VPSLLQ        $0x20, Z5, Z5
+	VPORQ         Z4, Z5, Z5
+	VPCMPUQ       $0x06, Z0, Z5, K1, K1
+	VPCOMPRESSQ.Z Z5, K1, Z5
+	VMOVDQU64     Z5, (BX)(DI*8)
 	KMOVW         K1, R8
 	POPCNTL       R8, R8
 	ADDQ          R8, DI

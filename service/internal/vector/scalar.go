@@ -193,21 +193,27 @@ func (s *ScalarQuantizer) Estimates(codes Codes, terms [][]float32, q []byte, qT
 	mustMatch(codes.Stride, s.Stride())
 	a, b := s.linear(qTerm)
 	op := s.comparison()
+	codes.mustFit(op, q)
 	out = out[:len(rows)]
 	var sums [block]int32
 	for len(rows) > 0 {
 		n := min(block, len(rows))
-		codes.gather(op, q, rows[:n], sums[:n])
+		codes.gatherBlock(op, q, rows[:n], &sums)
 		if op == u7Dot {
 			for i, r := range rows[:n] {
 				out[i] = float32(a*float64(sums[i]) + b + float64(terms[r>>codes.Shift][r&(1<<codes.Shift-1)]))
 			}
 		} else {
-			for i, sum := range sums[:n] {
-				out[i] = float32(a*float64(sum) + b)
-			}
+			linear(sums[:n], a, b, out[:n])
 		}
 		rows, out = rows[n:], out[n:]
+	}
+}
+
+// linearPortable sets out[i] to a·sums[i] + b.
+func linearPortable(sums []int32, a, b float64, out []float32) {
+	for i, sum := range sums {
+		out[i] = float32(a*float64(sum) + b)
 	}
 }
 

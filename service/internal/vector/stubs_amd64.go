@@ -182,6 +182,16 @@ func encodeSignsAVX512(v *float32, mean *float32, factor float32, dst *byte, n i
 //go:noescape
 func centredMomentsAVX512(v *float32, mean *float32, factor float32, n int) (abs float32, squares float32)
 
+// linearAVX512 is linearPortable for n sums. The product is rounded before the addition, as there.
+//
+//go:noescape
+func linearAVX512(sums *int32, n int, a float64, b float64, out *float32)
+
+// dropCloserAVX512 is dropCloserPortable; up to 16 keys and rows beyond n are spoilt.
+//
+//go:noescape
+func dropCloserAVX512(scores *float32, keys *uint64, rows *uint32, n int) int
+
 // unmarkedAVX512 is unmarkedPortable; words counts 32 bits each, at least 16, and up to 16 numbers are
 // written beyond those found. It stops before 16 links two of which are equal.
 //

@@ -88,6 +88,25 @@ func keysAbovePortable[K ~uint64](scores []float32, rows []uint32, least K, out 
 	return found
 }
 
+// DropCloser drops those rows, and their keys, whose score exceeds that in the
+// key, and returns how many are left: the first, in the same order. Both slices
+// have Spare elements beyond the scores, which it may spoil.
+func DropCloser[K ~uint64](scores []float32, keys []K, rows []uint32) int {
+	n := len(scores) + Spare
+	return dropCloser(scores, keys[:n], rows[:n])
+}
+
+func dropCloserPortable[K ~uint64](scores []float32, keys []K, rows []uint32) (left int) {
+	for i, score := range scores {
+		k := keys[i]
+		keys[left], rows[left] = k, rows[i]
+		if Sortable(score) <= uint32(k>>32) {
+			left++
+		}
+	}
+	return left
+}
+
 // BestSize is the size of the two slices that InsertBest needs to hold the best
 // limit keys.
 func BestSize(limit int) (keys, open int) {

@@ -119,6 +119,65 @@ func checkBest(t *testing.T, scores []float32, limit, part, closed int) {
 	}
 }
 
+// checkDropCloser holds DropCloser to its definition; the bases are the scores
+// turned around.
+func checkDropCloser(t *testing.T, scores []float32) {
+	t.Helper()
+	n := len(scores)
+	keys, rows := make([]uint64, n+Spare+1), make([]uint32, n+Spare+1)
+	keys[n+Spare], rows[n+Spare] = 12345, 12345
+	var wantKeys []uint64
+	var wantRows []uint32
+	for i, score := range scores {
+		base := scores[n-1-i]
+		rows[i] = uint32(i) * 0x9e3779b1
+		keys[i] = KeyOf[uint64](base, rows[i])
+		if score != score {
+			score = float32(math.Inf(-1))
+		}
+		if base != base {
+			base = float32(math.Inf(-1))
+		}
+		if closer := score > base || score == 0 && base == 0 && !math.Signbit(float64(score)) && math.Signbit(float64(base)); !closer {
+			wantKeys, wantRows = append(wantKeys, keys[i]), append(wantRows, rows[i])
+		}
+	}
+	left := DropCloser(scores, keys, rows)
+	if !slices.Equal(keys[:left], wantKeys) || !slices.Equal(rows[:left], wantRows) {
+		t.Errorf("of %v: %x and %x are left, want %x and %x", scores, keys[:left], rows[:left], wantKeys, wantRows)
+	}
+	if keys[n+Spare] != 12345 || rows[n+Spare] != 12345 {
+		t.Error("written beyond what is spare")
+	}
+}
+
+// checkLinear holds linear to the form in plain Go, which may round once less
+// where products and sums are fused.
+func checkLinear(t *testing.T, sums []int32, a, b float64) {
+	t.Helper()
+	got, want := make([]float32, len(sums)+1), make([]float32, len(sums))
+	got[len(sums)] = 12345
+	linear(sums, a, b, got[:len(sums)])
+	linearPortable(sums, a, b, want)
+	if !slices.Equal(got[:len(sums)], want) || got[len(sums)] != 12345 {
+		t.Errorf("%g·%v + %g: %v, want %v", a, sums, b, got, want)
+	}
+}
+
+func TestLinear(t *testing.T) {
+	withEachKernels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 1))
+		for n := range 70 {
+			sums := make([]int32, n)
+			for i := range sums {
+				sums[i] = int32(r.Uint32()) >> r.IntN(32)
+			}
+			checkLinear(t, sums, -r.Float64()/float64(int(1)<<r.IntN(20)), 1)
+			checkLinear(t, sums, -r.Float64(), r.NormFloat64())
+		}
+	})
+}
+
 // awkward are scores that are easily ranked wrong. Negative zero is below zero.
 var awkward = []float32{0, float32(math.Copysign(0, -1)), float32(math.NaN()), -float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)),
 	math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, 1, -1}
@@ -135,6 +194,7 @@ func TestBest(t *testing.T) {
 					}
 				}
 				checkBest(t, scores, limit, part, r.IntN(limit))
+				checkDropCloser(t, scores)
 			}
 		}
 	})
@@ -158,6 +218,12 @@ func FuzzWalkKernels(f *testing.F) {
 		withEachKernels(t, func(t *testing.T) {
 			checkUnmarked(t, list[half:], marked, uint64(highest))
 			checkBest(t, scores, 1+int(limit), 1+int(part), int(part)*7)
+			checkDropCloser(t, scores)
+			sums := make([]int32, len(list))
+			for i, x := range list {
+				sums[i] = int32(x) << (limit % 17)
+			}
+			checkLinear(t, sums, -1/float64(1+part), 1)
 		})
 	})
 }

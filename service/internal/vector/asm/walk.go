@@ -134,6 +134,21 @@ func unmarked() {
 	RET()
 }
 
+// ranker returns what loads scores as Sortable has them.
+func ranker() func(scores Mem, tail reg.OpmaskVirtual) reg.VecVirtual {
+	sign, worst := spread(0x80000000), spread(0xff800000)
+	return func(scores Mem, tail reg.OpmaskVirtual) reg.VecVirtual {
+		x, nan, flip := ZMM(), K(), ZMM()
+		VMOVDQU32_Z(scores, tail, x)
+		VCMPPS(U8(3), x, x, nan)
+		VMOVDQA32(worst, nan, x)
+		VPSRAD(U8(31), x, flip)
+		VPORD(sign, flip, flip)
+		VPXORD(flip, x, x)
+		return x
+	}
+}
+
 // keysAbove takes 16 scores at a time.
 func keysAbove() {
 	TEXT("keysAboveAVX512", NOSPLIT, "func(scores *float32, rows *uint32, n int, least uint64, out *uint64) int")
@@ -143,7 +158,7 @@ func keysAbove() {
 	n, out := Load(Param("n"), GP64()).(reg.GPVirtual), Load(Param("out"), GP64())
 	least := ZMM()
 	VPBROADCASTQ(Load(Param("least"), GP64()), least)
-	minus, sign, worst := ones(), spread(0x80000000), spread(0xff800000)
+	minus, rank := ones(), ranker()
 	i, found := GP64(), GP64()
 	XORQ(i, i)
 	XORQ(found, found)
@@ -151,34 +166,77 @@ func keysAbove() {
 	CMPQ(i, n)
 	JGE(LabelRef("end"))
 	tail := rest(n, i)
-	x, r, nan, flip := ZMM(), ZMM(), K(), ZMM()
-	VMOVDQU32_Z(Mem{Base: scores, Index: i, Scale: 4}, tail, x)
+	r := ZMM()
+	x := rank(Mem{Base: scores, Index: i, Scale: 4}, tail)
 	VMOVDQU32_Z(Mem{Base: rows, Index: i, Scale: 4}, tail, r)
-	VCMPPS(U8(3), x, x, nan)
-	VMOVDQA32(worst, nan, x)
-	VPSRAD(U8(31), x, flip)
-	VPORD(sign, flip, flip)
-	VPXORD(flip, x, x)
 	VPXORD(minus, r, r)
 	for half := range 2 {
-		rank, row, above, count := ZMM(), ZMM(), K(), GP32()
+		k, row, above, count := ZMM(), ZMM(), K(), GP32()
 		if half == 0 {
-			VPMOVZXDQ(x.AsY(), rank)
+			VPMOVZXDQ(x.AsY(), k)
 			VPMOVZXDQ(r.AsY(), row)
 		} else {
 			y := YMM()
 			VEXTRACTI64X4(U8(1), x, y)
-			VPMOVZXDQ(y, rank)
+			VPMOVZXDQ(y, k)
 			VEXTRACTI64X4(U8(1), r, y)
 			VPMOVZXDQ(y, row)
 			KSHIFTRW(U8(lanes64), tail, tail)
 		}
-		VPSLLQ(U8(32), rank, rank)
-		VPORQ(row, rank, rank)
-		VPCMPUQ(U8(6), least, rank, tail, above)
-		VPCOMPRESSQ_Z(rank, above, rank)
-		VMOVDQU64(rank, Mem{Base: out, Index: found, Scale: 8})
+		VPSLLQ(U8(32), k, k)
+		VPORQ(row, k, k)
+		VPCMPUQ(U8(6), least, k, tail, above)
+		VPCOMPRESSQ_Z(k, above, k)
+		VMOVDQU64(k, Mem{Base: out, Index: found, Scale: 8})
 		KMOVW(above, count)
+		POPCNTL(count, count)
+		ADDQ(count.As64(), found)
+	}
+	ADDQ(U32(lanes32), i)
+	JMP(LabelRef("scores"))
+	Label("end")
+	VZEROUPPER()
+	Store(found, ReturnIndex(0))
+	RET()
+}
+
+// dropCloser takes 16 scores at a time. What it packs is written to where it, or
+// what was dropped before it, was read from.
+func dropCloser() {
+	TEXT("dropCloserAVX512", NOSPLIT, "func(scores *float32, keys *uint64, rows *uint32, n int) int")
+	Pragma("noescape")
+	Doc("dropCloserAVX512 is dropCloserPortable; up to 16 keys and rows beyond n are spoilt.")
+	scores, keys, rows := Load(Param("scores"), GP64()), Load(Param("keys"), GP64()), Load(Param("rows"), GP64())
+	n := Load(Param("n"), GP64()).(reg.GPVirtual)
+	rank := ranker()
+	i, found := GP64(), GP64()
+	XORQ(i, i)
+	XORQ(found, found)
+	Label("scores")
+	CMPQ(i, n)
+	JGE(LabelRef("end"))
+	tail := rest(n, i)
+	x := rank(Mem{Base: scores, Index: i, Scale: 4}, tail)
+	lo, hi, base, y, r, stay := ZMM(), ZMM(), ZMM(), YMM(), ZMM(), K()
+	VMOVDQU64(Mem{Base: keys, Index: i, Scale: 8}, lo)
+	VMOVDQU64(Mem{Base: keys, Index: i, Scale: 8, Disp: 64}, hi)
+	VPSRLQ(U8(32), lo, base)
+	VPMOVQD(base, base.AsY())
+	VPSRLQ(U8(32), hi, r)
+	VPMOVQD(r, y)
+	VINSERTI64X4(U8(1), y, base, base)
+	VPCMPUD(U8(2), base, x, tail, stay) // x ≤ base
+	VMOVDQU32(Mem{Base: rows, Index: i, Scale: 4}, r)
+	VPCOMPRESSD_Z(r, stay, r)
+	VMOVDQU32(r, Mem{Base: rows, Index: found, Scale: 4})
+	for half, of := range []reg.VecVirtual{lo, hi} {
+		if half == 1 {
+			KSHIFTRW(U8(lanes64), stay, stay)
+		}
+		count := GP32()
+		VPCOMPRESSQ_Z(of, stay, of)
+		VMOVDQU64(of, Mem{Base: keys, Index: found, Scale: 8})
+		KMOVB(stay, count)
 		POPCNTL(count, count)
 		ADDQ(count.As64(), found)
 	}
@@ -272,7 +330,39 @@ func insertDescending() {
 	RET()
 }
 
+// linear takes 8 sums at a time.
+func linear() {
+	TEXT("linearAVX512", NOSPLIT, "func(sums *int32, n int, a, b float64, out *float32)")
+	Pragma("noescape")
+	Doc("linearAVX512 is linearPortable for n sums. The product is rounded before the addition, as there.")
+	sums, out := Load(Param("sums"), GP64()), Load(Param("out"), GP64())
+	n := Load(Param("n"), GP64()).(reg.GPVirtual)
+	a, b := ZMM(), ZMM()
+	VBROADCASTSD(Load(Param("a"), XMM()), a)
+	VBROADCASTSD(Load(Param("b"), XMM()), b)
+	i := GP64()
+	XORQ(i, i)
+	Label("sums")
+	CMPQ(i, n)
+	JGE(LabelRef("end"))
+	tail, x, y := rest(n, i), ZMM(), YMM()
+	VMOVDQU32_Z(Mem{Base: sums, Index: i, Scale: 4}, tail, x)
+	VCVTDQ2PD(x.AsY(), x)
+	VMULPD(a, x, x)
+	VADDPD(b, x, x)
+	VCVTPD2PS(x, y)
+	KMOVB(tail, tail)
+	VMOVUPS(y.AsZ(), tail, Mem{Base: out, Index: i, Scale: 4})
+	ADDQ(U32(lanes64), i)
+	JMP(LabelRef("sums"))
+	Label("end")
+	VZEROUPPER()
+	RET()
+}
+
 func walkKernels() {
+	linear()
+	dropCloser()
 	unmarked()
 	keysAbove()
 	insertDescending()
