@@ -20,7 +20,9 @@
 // No failure is silent: what the server rejects comes to OnRejection and
 // [Session.Rejections] and is returned by Flush and Close; what ends the session
 // is returned by every later call and by Err; what a callback panics with is
-// returned by the next Flush or Close.
+// returned by the next Flush or Close; a session that is left open when its client
+// is closed is logged as a warning if anything may be lost. Go runs nothing at the
+// end of a program, so a client that is not closed says nothing.
 //
 // # Errors
 //

@@ -315,9 +315,13 @@ func TestRejectionIsToldOnce(t *testing.T) {
 func TestWhatCannotBeSentHarmsOnlyItself(t *testing.T) {
 	m := newModel(t, func(s *stream) error { return errors.Join(s.welcome(roomy), s.serve()) })
 	s, ctx := open(t, m)
-	for _, o := range []engram.Observation{{ID: "a\xff"}, {Content: "\xff"}, {Context: engram.Context{Participants: []string{"\xff"}}}, {Metadata: map[string]any{"x": "\xff"}}, {Content: strings.Repeat("x", 16<<20)}} {
+	deep := map[string]any{}
+	for range 2000 {
+		deep = map[string]any{"x": deep}
+	}
+	for _, o := range []engram.Observation{{ID: "a\xff"}, {Metadata: deep}, {Content: "\xff"}, {Context: engram.Context{Participants: []string{"\xff"}}}, {Metadata: map[string]any{"x": "\xff"}}, {Content: strings.Repeat("x", 16<<20)}} {
 		if _, err := s.Observe(ctx, o); err == nil {
-			t.Errorf("%.100q was taken", fmt.Sprint(o))
+			t.Errorf("%.100q was taken", fmt.Sprint(o.ID, o.Content, o.Context))
 		}
 	}
 	observe(t, ctx, s, 1, 1)

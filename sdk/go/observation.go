@@ -80,13 +80,43 @@ func (o *Observation) toWire() (*v1.Observation, error) {
 		m.Context = &v1.ObservationContext{Location: c.Location, Participants: c.Participants, Reason: c.Reason, Method: c.Method}
 	}
 	if o.Metadata != nil {
+		if deeper(o.Metadata, maxNesting) {
+			return nil, invalid("metadata", "metadata is nested more than %d deep", maxNesting)
+		}
 		s, err := structpb.NewStruct(o.Metadata)
 		if err != nil {
-			return nil, &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: "metadata", Message: err.Error()}
+			return nil, invalid("metadata", "%v", err)
 		}
 		m.Metadata = s
 	}
 	return m, nil
+}
+
+// maxNesting bounds the depth of metadata. Servers take far less and say so by a
+// rejection; what is nested so deep that no message can carry it would end the
+// whole stream.
+const maxNesting = 1000
+
+// deeper reports whether a value is nested more than n deep.
+func deeper(v any, n int) bool {
+	if n < 0 {
+		return true
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for _, x := range v {
+			if deeper(x, n-1) {
+				return true
+			}
+		}
+	case []any:
+		for _, x := range v {
+			if deeper(x, n-1) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkText fails for strings that are not UTF-8. They cannot be encoded: on a
@@ -111,7 +141,7 @@ func (o *Observation) checkText() error {
 }
 
 func notUTF8(field string) error {
-	return &Error{Code: "invalid_argument", Reason: "INVALID_FIELD", Field: field, Message: field + " is not valid UTF-8"}
+	return invalid(field, "%s is not valid UTF-8", field)
 }
 
 func fromWireObservation(m *v1.Observation) Observation {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -271,4 +272,88 @@ func TestAcksOfWhatWasNotSent(t *testing.T) {
 		t.Fatalf("%+v, %v", end, err)
 	}
 	m.want(t, 10)
+}
+
+// What became durable while nobody was there to hear it is told on resuming.
+func TestAckMissedMeanwhileIsTold(t *testing.T) {
+	heard := make(chan struct{})
+	m := newModel(t, func(s *stream) error {
+		if err := s.welcome(roomy); err != nil {
+			return err
+		}
+		if s.n > 1 {
+			<-heard // by the welcome alone
+			return s.serve()
+		}
+		f, err := s.receive()
+		if err != nil {
+			return err
+		}
+		through, err := s.keep(f.GetObservations())
+		s.mu.Lock()
+		s.durable = through
+		s.mu.Unlock()
+		return errors.Join(err, connect.NewError(connect.CodeUnavailable, "cut"))
+	})
+	var once sync.Once
+	var level engram.Level
+	var number uint64
+	s, ctx := open(t, m, engram.WithBatching(10, 1<<20, time.Minute), engram.OnAck(func(l engram.Level, through, _ uint64) {
+		once.Do(func() {
+			level, number = l, through
+			close(heard)
+		})
+	}))
+	observe(t, ctx, s, 1, 10)
+	if _, err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if level != engram.Durable || number != 10 {
+		t.Errorf("told %v through %d", level, number)
+	}
+	m.want(t, 10)
+}
+
+// A server that stumbles over a resume is tried again; one that does not let the
+// client in, or does not speak the contract, is not.
+func TestWhichFailedResumesAreTriedAgain(t *testing.T) {
+	for _, x := range []struct {
+		err   error
+		final bool
+	}{
+		{fail(connect.CodeInternal, "INTERNAL", 0), false},
+		{fail(connect.CodeResourceExhausted, "TOO_MANY_SESSIONS", time.Millisecond), false},
+		{connect.NewError(connect.CodeUnknown, "of something in between"), false},
+		{connect.NewError(connect.CodeUnauthenticated, "of something in between"), true},
+		{connect.NewError(connect.CodeUnimplemented, "of something else"), true},
+		{fail(connect.CodeInvalidArgument, "INVALID_NAME", 0), true},
+		{fail(connect.CodeFailedPrecondition, "SESSION_WRONG_SPACE", 0), true},
+	} {
+		t.Run(x.err.Error(), func(t *testing.T) {
+			m := newModel(t, func(s *stream) error {
+				if s.n == 2 {
+					return x.err
+				}
+				if err := s.welcome(roomy); err != nil || s.n > 2 {
+					return errors.Join(err, s.serve())
+				}
+				_, err := s.receive()
+				return errors.Join(err, connect.NewError(connect.CodeUnavailable, "cut"))
+			})
+			s, ctx := open(t, m)
+			observe(t, ctx, s, 1, 10)
+			_, err := s.Close(ctx)
+			if !x.final {
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.want(t, 10)
+				return
+			}
+			var e *engram.Error
+			if !errors.As(err, &e) || e.Code != connect.CodeOf(x.err).String() || m.streams != 2 {
+				t.Fatalf("close: %v after %d streams", err, m.streams)
+			}
+		})
+	}
 }
