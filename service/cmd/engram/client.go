@@ -23,7 +23,7 @@ const defaultAddr = "127.0.0.1:50051"
 // its own.
 func clientCommands() []*cobra.Command {
 	return []*cobra.Command{
-		observeCommand(), recallCommand(), spacesCommand(), sessionsCommand(), getCommand(), listCommand(),
+		observeCommand(), recallCommand(), recallCheckCommand(), spacesCommand(), sessionsCommand(), getCommand(), listCommand(),
 		forgetCommand(), watchCommand(), statusCommand(), exportCommand(), importCommand(), checkpointCommand(), backupCommand(), demoCommand(),
 	}
 }
