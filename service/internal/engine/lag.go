@@ -30,29 +30,32 @@ func (p IndexPolicy) String() string {
 }
 
 const (
-	// narrowBreadth takes half the time of the default of 100, at 1 to 3 points
-	// of queries per second for the same recall: see package hnsw.
+	// narrowBreadth takes half the time of the default of 100; queries take a
+	// quarter to a third longer for the same recall. See package hnsw.
 	narrowBreadth = 48
 	// narrowFrom is how many rows have to wait for construction to be narrowed,
-	// and wideBelow how few for it to be as configured again. Scanning the first
-	// number by code takes a fifth of a millisecond.
-	narrowFrom = 32_768
-	wideBelow  = 8192
+	// and wideBelow how few for it to be as configured again. To scan the first
+	// number by code takes about a millisecond.
+	narrowFrom = 131_072
+	wideBelow  = 32_768
 	// pauseMost is how many rows may wait where nothing is inserted. With more,
 	// recalls would take more from the stream than the graph does; and it pauses
 	// again only once half of them are gone.
 	pauseMost = 1 << 20
+	// comingFor is how long after its last row a space still counts as one that
+	// rows come to. When they have stopped coming there is time to do it well.
+	comingFor = time.Second
 )
 
-// next is the policy that follows on p with so many rows waiting, under the
-// pressure of what comes in.
-func (p IndexPolicy) next(waiting int, pressure admission.Level) IndexPolicy {
+// next is the policy that follows on p with so many rows waiting, more coming or
+// not, under the pressure of all that comes in.
+func (p IndexPolicy) next(waiting int, coming bool, pressure admission.Level) IndexPolicy {
 	switch {
 	case waiting <= wideBelow:
 		return IndexFull
 	case p == IndexPaused && pressure > admission.Normal && waiting < pauseMost:
 		return IndexPaused
-	case p == IndexFull && waiting < narrowFrom:
+	case !coming, p == IndexFull && waiting < narrowFrom:
 		return IndexFull
 	case p != IndexPaused && pressure >= admission.Critical && waiting >= narrowFrom && waiting < pauseMost/2:
 		return IndexPaused
@@ -84,7 +87,22 @@ func (p IndexPolicy) piece() int {
 // hand changes it, anybody may read it.
 type lag struct {
 	policy atomic.Int32
-	since  time.Time // when the policy was last looked at; the worker's own
+	// The worker's own:
+	since time.Time // when the policy was last looked at
+	rows  int       // how many were published then
+	came  time.Time // when these had become more
+}
+
+// coming reports whether rows came to the space lately, of which so many are
+// published now. The first look counts as if none had.
+func (l *lag) coming(rows int, now time.Time) bool {
+	if rows != l.rows {
+		if l.rows != 0 {
+			l.came = now
+		}
+		l.rows = rows
+	}
+	return now.Sub(l.came) < comingFor
 }
 
 func (l *lag) Policy() IndexPolicy { return IndexPolicy(l.policy.Load()) }
@@ -97,8 +115,9 @@ type indexTime [IndexPolicyCount]atomic.Int64 // nanoseconds
 // calls it between two pieces.
 func (e *Engine) judge(sl *slot) IndexPolicy {
 	now, before := e.opts.Clock.Now(), sl.lag.Policy()
-	waiting := sl.space.Current().Unindexed()
-	after := before.next(waiting, e.monitor.Level())
+	sn := sl.space.Current()
+	waiting := sn.Unindexed()
+	after := before.next(waiting, sl.lag.coming(sn.Rows(), now), e.monitor.Level())
 	if before != IndexFull {
 		e.indexTime[before].Add(int64(now.Sub(sl.lag.since)))
 	}
