@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -65,16 +66,17 @@ func fromWire(err error) error {
 		}
 	}
 	if out.Reason == "" {
-		out.unsaid(err)
+		out.unsaid(err, ce.IsRemote())
 	}
 	return out
 }
 
 // unsaid names what the server did not say. The transport tells of a connection
-// that was reset in the words of a call that was cancelled, and of one that could
-// not be made in time in those of a deadline: both are the caller's only when its
-// context is the cause.
-func (e *Error) unsaid(err error) {
+// that was reset in the words of a call that was cancelled, of an answer that was
+// cut off as something unknown or internal, and of a connection that could not be
+// made in time in those of a deadline. The first is the caller's only when its
+// context is the cause; the others are the peer's only when it said so (remote).
+func (e *Error) unsaid(err error, remote bool) {
 	e.Reason = "TRANSPORT"
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -83,7 +85,8 @@ func (e *Error) unsaid(err error) {
 		e.Code, e.Reason = connect.CodeCanceled.String(), "CANCELED"
 	case e.Code == connect.CodeDeadlineExceeded.String() && !errors.Is(err, os.ErrDeadlineExceeded):
 		e.Reason = "DEADLINE"
-	case e.Code == connect.CodeCanceled.String(), e.Code == connect.CodeDeadlineExceeded.String():
+	case e.Code == connect.CodeCanceled.String(), e.Code == connect.CodeDeadlineExceeded.String(),
+		!remote && (e.Code == connect.CodeUnknown.String() || errors.Is(err, io.ErrUnexpectedEOF)):
 		e.Code = connect.CodeUnavailable.String()
 	}
 	e.Retryable = e.Code == connect.CodeUnavailable.String()
