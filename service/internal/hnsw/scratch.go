@@ -124,21 +124,17 @@ func (s *Scratch) next() (row uint32, ok bool) {
 	return b.room[at].row(), true
 }
 
-// acceptable puts those of the keys that are accepted into the beam, lines the
-// others up to go on from, and returns the former. It goes key by key, so that
-// accept is asked about no row that is not among the results.
+// acceptable leaves those of the keys that are accepted, and lines the others up
+// to go on from.
 func (s *Scratch) acceptable(keys []key, accept func(uint32) bool) []key {
 	n := 0
-	for i, k := range keys {
-		switch {
-		case k <= s.beam.worst():
-		case !accept(k.row()):
+	for _, k := range keys {
+		if !accept(k.row()) {
 			s.candidates.push(k)
-		default:
-			s.beam.insert(keys[i : i+1])
-			keys[n] = k
-			n++
+			continue
 		}
+		keys[n] = k
+		n++
 	}
 	return keys[:n]
 }

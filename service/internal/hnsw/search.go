@@ -18,7 +18,7 @@ const together = 24
 // number: the k nearest are the first k, for a k up to ef. A higher ef finds
 // more of the true neighbours and takes longer. The result is valid until s is
 // used again. accept nil accepts all; it is called at most once for each row
-// and only for rows that would be among the results.
+// and only for rows better than the worst of ef results when they were scored.
 //
 // Rows that are not accepted are traversed like any other, so filters and
 // tombstones do not cut the graph. The search goes on until there are ef
@@ -109,9 +109,8 @@ func (g *Graph) admit(rows []uint32, layer int, accept func(uint32) bool, s *Scr
 	better := s.better[:n]
 	if accept != nil {
 		better = s.acceptable(better, accept)
-	} else {
-		s.beam.insert(better)
 	}
+	s.beam.insert(better)
 	if layer == 0 { // they are likely to be expanded soon
 		for _, k := range better {
 			g.store.prefetch(k.row())
