@@ -42,7 +42,7 @@ func (e *Engine) keepCheckpoints() {
 		}
 		now := e.opts.Clock.Now()
 		if due, erase := e.checkpointDue(now); due && !now.Before(notBefore) && e.takesCheckpoints() == nil {
-			wish := CheckpointWish{Erase: erase, Paced: !e.memory.tight.Load()}
+			wish := CheckpointWish{Erase: erase, Paced: !e.memory.round.Load()}
 			if _, err := e.Checkpoint(ctx, wish); err != nil && ctx.Err() == nil {
 				e.opts.Log.Error("checkpoint failed", "error", err, "retry_in", checkpointRetry)
 				notBefore = now.Add(checkpointRetry)

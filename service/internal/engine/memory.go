@@ -46,6 +46,10 @@ const (
 	// freeBytes is how much memory spaces must have given up for it to be worth
 	// a collection, so that the system gets it.
 	freeBytes = 32 << 20
+	// A round is made for memory when rows that are not in files take one part in
+	// roundShare of what there is; with less than one in spareShare, codes go.
+	roundShare = 16
+	spareShare = 4
 	// leastHeap is what the heap is left in any case: a limit below what is in
 	// use would do nothing but collect.
 	leastHeap = 64 << 20
@@ -59,7 +63,9 @@ type memoryUse struct {
 	level  int // as admission and the log were told
 	parts  space.Memory
 	used   atomic.Int64  // by spaces and the queue, when last counted
-	tight  atomic.Bool   // a round would help
+	rows   atomic.Int64  // of it, by rows that are not in files
+	tight  atomic.Bool   // memory is to be given back
+	round  atomic.Bool   // a round would give some back
 	unseen int64         // looks since the last count; housekeeping's own
 	due    chan struct{} // sends the checkpointer to look before its time
 }
@@ -80,19 +86,20 @@ func (e *Engine) watchMemory() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	var sum space.Memory
-	tight := false
+	own := false
 	for _, sl := range e.registry.all() {
 		sl.space.LimitMemory(e.opts.Memory.Space)
 		m := sl.space.Memory()
 		sum.Add(m)
-		if most := e.opts.Memory.Space; most > 0 && float64(m.Total()) > memoryRelieve*float64(most) && m.Rows > most/16 {
-			tight = true
+		if most := e.opts.Memory.Space; most > 0 && float64(m.Total()) > memoryRelieve*float64(most) && m.Rows > most/roundShare {
+			own = true
 		}
 	}
 	queue := e.queue.Stats()
 	used := sum.Total() + queue.Bytes()
 	u.parts = sum
 	u.used.Store(used)
+	u.rows.Store(sum.Rows)
 	if limit := e.opts.Memory.SetHeapLimit; limit != nil && e.opts.Memory.Limit > 0 {
 		limit(max(leastHeap, e.opts.Memory.Limit-space.OffHeap()))
 	}
@@ -101,7 +108,8 @@ func (e *Engine) watchMemory() {
 	if budget > 0 {
 		share = float64(used) / float64(budget)
 	}
-	u.tight.Store(tight || share >= memoryRelieve)
+	u.tight.Store(own || share >= memoryRelieve)
+	u.round.Store(own || share >= memoryRelieve && sum.Rows > budget/roundShare)
 	level := memoryNormal
 	switch {
 	case share >= 1, u.level == memoryRefuse && share >= memoryResume:
@@ -158,7 +166,7 @@ func (u *memoryUse) glance(e *Engine) {
 // memoryRoundDue reports whether a checkpoint is to be made for the memory that
 // comes free with it: rows that are in files need none.
 func (e *Engine) memoryRoundDue(now, last time.Time) bool {
-	return e.memory.tight.Load() && now.Sub(last) >= memoryRound && e.anyDirty()
+	return e.memory.round.Load() && now.Sub(last) >= memoryRound && e.anyDirty()
 }
 
 // giveBack gives back what memory can be given back without losing anything,
@@ -180,8 +188,14 @@ func (e *Engine) giveBack(ctx context.Context) {
 	freed, again := int64(0), false
 	for _, sl := range slots {
 		now, codes := float64(sl.space.MemoryNow()), float64(sl.spared)
+		// As long as a round gives rows back, codes stay: making them again takes
+		// long, and doing without makes all of it slower.
+		short := over(memoryResume, 0) && float64(u.rows.Load()) < budget/spareShare
+		if most > 0 && now > memoryResume*most {
+			short = short || float64(sl.space.Memory().Rows) < most/spareShare
+		}
 		switch {
-		case over(memoryWarn, 0) || most > 0 && now > memoryWarn*most:
+		case short:
 			if n := sl.space.SpareCodes(true); n > 0 {
 				sl.spared = n
 				freed += n

@@ -290,7 +290,7 @@ func (c columns) room(first bool, dim int) columns {
 		}
 	}
 	out := newColumns(size, dim)
-	out.copyFrom(c) // all but the owner
+	out.copyFrom(c)         // all but the owner
 	for i := range c.gens { // the copies must not alias the file
 		out.records.each[i] = append([]byte(nil), out.records.each[i]...)
 	}
