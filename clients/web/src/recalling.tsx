@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import type { Result } from "@engram-stream/client";
 import { describe, type Notes } from "./notes.ts";
 import type { Presence } from "./presence.ts";
+import { shortened } from "./writing.tsx";
 
 /** Keys are struck faster than this, in ms. */
 const settledMs = 80;
@@ -81,7 +82,7 @@ function Found({ asked, answer, presence, empty }: { asked: string; answer: Answ
       {answer.results.map((r) => (
         <li key={r.observation.id}>
           <meter value={Math.max(0, r.similarity)} title={`similarity ${r.similarity.toFixed(2)}`} />
-          <span className="text">{r.observation.content}</span>
+          <span className="text">{shortened(r.observation.content ?? "")}</span>
           <small>{r.similarity.toFixed(2)}</small>
         </li>
       ))}

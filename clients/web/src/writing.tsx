@@ -92,7 +92,7 @@ const Item = memo(function Item({ note }: { note: Note }) {
   const { mark, word, title } = marks[note.state];
   return (
     <li className={note.state}>
-      <span className="text">{note.text}</span>
+      <span className="text">{shortened(note.text)}</span>
       <small title={title}>
         <time dateTime={note.at.toISOString()}>{when(note.at)}</time>{" "}
         <span className="mark">
@@ -103,6 +103,13 @@ const Item = memo(function Item({ note }: { note: Note }) {
     </li>
   );
 });
+
+/** The beginning of a long text. */
+export function shortened(text: string): string {
+  return text.length <= longest ? text : `${text.slice(0, longest)} …`;
+}
+
+const longest = 500;
 
 /** The time of day, and of another day its date too. */
 function when(at: Date): string {

@@ -57,6 +57,7 @@ test("notes are typed, kept, and recalled while typing", { timeout: 90_000, skip
   await page.press("Enter", 13);
   await remember(page, "All the rest goes on.");
   await page.until(`${notes}[0].className === 'visible' && ${notes}[1].className === 'rejected'`, "the rejection");
+  await look(page, "5-rejected");
   assert.match(await page.evaluate(`${notes}[1].querySelector('small').innerText`), /not kept.*content has 307200 bytes; the limit is/s);
 
   // Everything is there again after the page was loaded anew.
