@@ -13,7 +13,7 @@ import (
 func TestMemoryIsCounted(t *testing.T) {
 	const dim, n = 64, 3 * chunkRows / 2
 	v := embedded(11, dim)
-	w := newWorld(Settings{Dimension: dim, Metric: memory.MetricEuclidean, IndexThreshold: 0, M: 8})
+	w := newWorld(Settings{Dimension: dim, Metric: memory.MetricEuclidean, IndexThreshold: 0, M: 4, EfConstruction: 8})
 	empty := w.Memory()
 	w.grow(n, v)
 	w.codeAll()
