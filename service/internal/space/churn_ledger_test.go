@@ -19,6 +19,8 @@ type ledger struct {
 	at   map[string]int      // where in live
 	now  map[string]*version // what an id stands for
 	next int
+
+	superseded []*version // oldest first
 }
 
 // version is one row that was sent.
@@ -63,6 +65,7 @@ func (l *ledger) kept(batch []*memory.Observation, outcomes []memory.Outcome) {
 		v, id := l.sent[o.Content], string(o.ID)
 		if old := l.now[id]; old != nil {
 			old.replaced = outcomes[i].Generation
+			l.superseded = append(l.superseded, old)
 		} else {
 			l.at[id] = len(l.live)
 			l.live = append(l.live, id)
@@ -90,6 +93,19 @@ func (l *ledger) gone(ids []memory.ObservationID) {
 			v.forgotten = true
 		}
 	}
+}
+
+// replacedLately picks a version that was replaced not long ago, and the first
+// generation that does not have it any more; nil when there is none.
+func (l *ledger) replacedLately(choose func(int) int) (vector []float32, g memory.Generation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.superseded)
+	if n == 0 {
+		return nil, 0
+	}
+	v := l.superseded[n-1-choose(min(n, 30))]
+	return v.vector, v.replaced
 }
 
 // some picks n live ids that may be taken away, by choose.
