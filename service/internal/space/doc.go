@@ -40,6 +40,15 @@
 // without them. The id table, the filter index, the deaths and the last chunk
 // are written each time, the graph when it grew by a twentieth.
 //
+// # Codes
+//
+// Beside the vectors there are codes of them, made by whoever holds
+// table.indexing: 7-bit codes that the graph compares with, and 1-bit codes that
+// scans go by. A trial on the space's own rows decides whether they are used, and
+// again when the space has grown fourfold. They and the vectors of new rows lie in
+// regions outside the heap, which go when nobody can reach them: as with mapped
+// files, whoever uses the bytes keeps their owner reachable.
+//
 // # Generations
 //
 // Rows and generations are a function of journal order alone, so replaying the
