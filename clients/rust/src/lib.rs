@@ -23,6 +23,8 @@
 mod client;
 mod codec;
 mod core;
+#[cfg(test)]
+mod core_tests;
 mod driver;
 mod endpoint;
 mod errors;

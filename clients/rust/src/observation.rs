@@ -186,6 +186,10 @@ fn from_value(m: prost_types::Value) -> Value {
     match m.kind {
         None | Some(Kind::NullValue(_)) => Value::Null,
         Some(Kind::BoolValue(b)) => b.into(),
+        // Whole numbers come back as such: JSON tells 3 from 3.0, binary64 does not.
+        Some(Kind::NumberValue(n)) if n.fract() == 0.0 && n.abs() < (1u64 << 53) as f64 => {
+            (n as i64).into()
+        }
         Some(Kind::NumberValue(n)) => n.into(),
         Some(Kind::StringValue(s)) => s.into(),
         Some(Kind::ListValue(l)) => l.values.into_iter().map(from_value).collect(),

@@ -51,7 +51,12 @@ pub(crate) async fn run(o: Options) -> Result<u64> {
     let generation = session.generation();
     let closed = session.close().await?;
     let missing = prove(&client, &session, &o, seed, generation).await?;
-    table(&session, &closed, &meter, o.count as f64 / took.as_secs_f64());
+    table(
+        &session,
+        &closed,
+        &meter,
+        o.count as f64 / took.as_secs_f64(),
+    );
     let kept = match closed.inferred {
         true => closed.final_sequence - session.stats().rejected,
         false => closed.accepted,

@@ -51,12 +51,25 @@ impl Server {
             thread::sleep(Duration::from_millis(10)); // a file tells no events
         };
         let address = address.trim().rsplit("//").next().unwrap().to_owned();
+        while !ready(&address).unwrap_or(false) {
+            assert!(Instant::now() < deadline, "the server does not get ready");
+            thread::sleep(Duration::from_millis(10));
+        }
         Self {
             process,
             address,
             _home: home,
         }
     }
+}
+
+/// Whether the server takes observations.
+fn ready(address: &str) -> io::Result<bool> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.write_all(b"GET /readyz HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
 }
 
 impl Drop for Server {
@@ -104,11 +117,6 @@ impl Proxy {
     /// Cuts all connections once so many more bytes have come from clients.
     pub fn cut_after(&self, bytes: i64) {
         self.shared.left.store(bytes, Ordering::SeqCst);
-    }
-
-    /// Cuts all connections now.
-    pub fn cut(&self) {
-        self.shared.cut();
     }
 
     pub fn cuts(&self) -> usize {
