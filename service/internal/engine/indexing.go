@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -105,6 +106,16 @@ func (e *Engine) tellIndexed(sl *slot, rows int) {
 	e.rec.Indexed(string(sl.space.ID()), rows, sampled)
 }
 
+// tellDeleted tells calls that wait for the graph of a space that was deleted.
+// Its sessions are dropped, which tells theirs.
+func (e *Engine) tellDeleted(sl *slot) {
+	for _, w := range sl.awaiting.through(math.MaxUint64) {
+		if w.owner.call.waitsForGraph() {
+			w.owner.call.fail(spaceDeleted(sl.space.ID()), 0, 0) // its places were given back when it became durable
+		}
+	}
+}
+
 // traced copies what the index stage will want to know of the sampled
 // observations of a batch: their items are gone by then.
 func traced(items []*queue.Item, outcomes []memory.Outcome) []telemetry.Done {
@@ -183,22 +194,32 @@ func (e *Engine) runIndexer() {
 		delete(x.again, sl)
 		x.mu.Unlock()
 
-		began := time.Now()
-		n := sl.space.Index(e.judge(sl).piece(), func() bool {
-			manners.giveWay(look)
-			return !e.closing.Load() && (x.waiting.Load() == 0 || time.Since(began) < indexSlice)
-		})
-		e.tellIndexed(sl, n)
-		policy := e.judge(sl)
-
+		more := e.moveRows(sl, func() { manners.giveWay(look) })
 		x.mu.Lock()
-		if x.again[sl] || policy != IndexPaused && sl.space.WantsIndexWorker() {
+		if more || x.again[sl] && !sl.ended() {
 			x.push(sl)
 		} else {
 			delete(x.queued, sl)
+			delete(x.again, sl)
 		}
 		x.mu.Unlock()
 	}
+}
+
+// moveRows moves a piece of the rows of a space into its graph, as its policy
+// says, and tells those who wait for them. It reports whether there is more to
+// do. A space that was deleted has no use for a graph.
+func (e *Engine) moveRows(sl *slot, giveWay func()) (more bool) {
+	if sl.ended() {
+		return false
+	}
+	began := time.Now()
+	n := sl.space.Index(e.judge(sl).piece(), func() bool {
+		giveWay()
+		return !e.closing.Load() && !sl.ended() && (e.indexer.waiting.Load() == 0 || time.Since(began) < indexSlice)
+	})
+	e.tellIndexed(sl, n)
+	return e.judge(sl) != IndexPaused && !sl.ended() && sl.space.WantsIndexWorker()
 }
 
 // push and pop need mu.

@@ -253,6 +253,7 @@ func (e *Engine) DeleteSpace(ctx context.Context, id memory.SpaceID) (int64, err
 	sl.space.MarkDeleted()
 	e.sessions.DropSpace(id) // first, so that no stream queues anything more
 	processor{e}.Abandon(id, e.queue.DropSpace(id), spaceDeleted(id))
+	e.tellDeleted(sl)
 	e.rec.SpaceDeleted(string(id))
 	return live, nil
 }
