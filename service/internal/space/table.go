@@ -25,7 +25,7 @@ type table struct {
 	view     atomic.Pointer[view]
 	graph    atomic.Pointer[hnsw.Graph]
 	index    *filter.Index
-	indexing sync.Mutex
+	indexing turn
 	// wanted counts those who wait for indexing and are not to wait long.
 	wanted atomic.Int32
 	// codes of each kind are nil as long as there are none that are good enough:
@@ -63,6 +63,7 @@ func newTable() *table {
 		quarantined: map[uint32]string{},
 		index:       filter.NewIndex(),
 		dropped:     roaring.New(),
+		indexing:    newTurn(),
 	}
 	t.view.Store(&view{})
 	return t
