@@ -142,7 +142,7 @@ export function storedOf(s: StoredObservation): Stored {
   return {
     observation: observationOf(s.observation),
     generation: Number(s.generation),
-    committedAt: moment(s.committedAt),
+    committedAt: momentAfter(s.committedAt),
     quarantine: s.quarantineReason,
   };
 }
@@ -150,4 +150,9 @@ export function storedOf(s: StoredObservation): Stored {
 /** @internal */
 export function moment(t: Timestamp | undefined): Date | undefined {
   return t && timestampDate(t);
+}
+
+/** @internal Rounded up to a millisecond: so that a recall `asOf` it sees what was committed then. */
+export function momentAfter(t: Timestamp | undefined): Date | undefined {
+  return t && new Date(Number(t.seconds) * 1000 + Math.ceil(t.nanos / 1e6));
 }

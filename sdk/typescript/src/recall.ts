@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { RecallRequestSchema, RecallResult, RecallStats, Snapshot } from "./gen/engram/v1/recall_pb.js";
 import { type Filter, filterToWire } from "./filter.js";
-import { moment, observationOf, type Remembered } from "./observation.js";
+import { momentAfter, observationOf, type Remembered } from "./observation.js";
 import type { CallOptions } from "./options.js";
 import { invalid } from "./errors.js";
 import { packed, type Vector } from "./vector.js";
@@ -55,7 +55,7 @@ export interface Result {
 export interface Recall {
   results: Result[];
   generation: number;
-  /** When that generation was committed. */
+  /** When that generation was committed, rounded up: a recall `asOf` it sees that generation. */
   committedAt: Date | undefined;
   /** Rows that were scanned since no graph holds them yet. */
   unindexed: number;
@@ -124,7 +124,7 @@ export function recallOf(list: readonly RecallResult[], s: Snapshot | undefined,
   return {
     results: list.map(resultOf),
     generation: Number(s?.generation ?? 0n),
-    committedAt: moment(s?.committedAt),
+    committedAt: momentAfter(s?.committedAt),
     unindexed: Number(s?.unindexed ?? 0n),
     stalenessMs: s?.staleness ? durationMs(s.staleness) : 0,
     replaying: s?.replaying ?? false,

@@ -180,7 +180,7 @@ func get(d *driver, ctx context.Context, s step) (object, error) {
 	list := []object{}
 	for _, o := range found {
 		one := object{
-			"id": o.ID, "content": o.Content, "vector": append([]float32{}, o.Vector...), "metadata": o.Metadata, "confidence": o.Confidence,
+			"id": o.ID, "content": o.Content, "vector": append([]float32{}, o.Vector...), "metadata": o.Metadata, "confidence": wide(o.Confidence),
 			"importance": o.Importance, "emotional_valence": o.EmotionalValence, "decay_rate": o.DecayRate,
 			"location": o.Context.Location, "participants": append([]string{}, o.Context.Participants...), "reason": o.Context.Reason, "method": o.Context.Method,
 			"generation": o.Generation, "observed_at": o.ObservedAt.UnixMilli(),
@@ -211,4 +211,12 @@ func closeClient(d *driver, _ context.Context, s step) (object, error) {
 	}
 	c.Close()
 	return object{}, nil
+}
+
+// wide keeps JSON from rounding a binary32 to its shortest form.
+func wide(v *float32) any {
+	if v == nil {
+		return nil
+	}
+	return float64(*v)
 }
