@@ -32,7 +32,9 @@
 // the new neighbours of several rows in one call, and asks for a list when its
 // row enters the beam; the heuristic compares each neighbour it takes with all
 // candidates left; and a batch is inserted in the order of the cells of the upper
-// layers, near rows after each other ([Graph.InsertBatch]).
+// layers, near rows after each other ([Graph.InsertBatch]). What remains is telling
+// which linked rows were met before, and keeping the best: kernels of package
+// vector do it for 8 or 16 at a time, without branches on what nobody can guess.
 //
 // 100,000 rows, 7-bit codes, M 16, EfConstruction 100, one core of an EPYC of
 // the Zen 5 generation with AVX-512, shared with other work; in seconds of
@@ -45,7 +47,15 @@
 //	batches of 16,384           38,700   98 K   58 K    26,400   43 K   29 K
 //	same, narrowed to 48        69,500   82 K   40 K    47,900   41 K   21 K
 //
-// The first line is what this package was before. With 300,000 rows of 384
+// The first line is what this package was before; all are from before the kernels
+// of what is not comparing. These brought, with batches of 8,192 and in turns with
+// the code without them, 1.43 times the inserts at 128 components and 1.31 at 768
+// (19 and 31 µs an insert, a third and a half of which is comparing), and
+// searches of 20,000 x 128 at breadth 12, 40 and 160 1.4, 1.7 and 1.65 times as
+// fast. The graph and the recall are the same, link by link; processors without
+// AVX-512 gain little.
+//
+// With 300,000 rows of 384
 // components it was 10,900 inserts against 23,100 in batches; recall@10 at
 // breadth 64 and 160, over three seeds, was .9912 and .9983 row by row, .9922
 // and .9993 in batches. Sorting pays where the codes
