@@ -38,7 +38,7 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-SUITES := go failpoints race wire conformance python agent typescript web
+SUITES := go failpoints race wire conformance python agent typescript web rust
 ALSO   ?= # further suites that the closing line counts
 
 # Packages with tests that need faults inside a real process.
@@ -47,7 +47,7 @@ FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*fai
 .PHONY: test
 test: ## everything that has to hold; nothing in it is timed
 	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
-	for suite in test-go test-race test-wire test-conformance test-python test-agent test-typescript test-web; do $(MAKE) $$suite || failed=1; done; \
+	for suite in test-go test-race test-wire test-conformance test-python test-agent test-typescript test-web test-rust; do $(MAKE) $$suite || failed=1; done; \
 	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
@@ -230,10 +230,29 @@ $(SDK_TYPESCRIPT)/dist/node.js: $(SDK_TYPESCRIPT)/node_modules/.stamp $(shell fi
 	@rm -rf $(SDK_TYPESCRIPT)/dist
 	npm --prefix $(SDK_TYPESCRIPT) run -s build
 
+# The Rust client. All that cargo builds is below .cache/rust (clients/rust/.cargo).
+RUST := clients/rust
+
+.PHONY: test-rust
+test-rust: build ## the tests of the Rust client, against real servers and through cuts; compiles its quick start
+	@if command -v cargo >/dev/null; then TEST_ENGRAM_BINARY=$(CURDIR)/bin/engram \
+	    $(TESTS) cargo rust -C $(RUST) cargo test --locked; \
+	else $(TESTS) skip rust "the Rust client's tests need Rust"; fi
+
+.PHONY: lint-rust
+lint-rust: ## rustfmt, clippy and rustdoc over the Rust client
+	cd $(RUST) && cargo fmt --all --check
+	cd $(RUST) && cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+	@$(MAKE) docs-rust
+
+.PHONY: docs-rust
+docs-rust: ## write the reference of the Rust client into .cache/rust/doc
+	cd $(RUST) && RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --lib
+
 # --- generated code ----------------------------------------------------------
 
 # What `make generate` writes, and nobody else does.
-GENERATED := gen/go/engram sdk/typescript/src/gen sdk/python/engram_stream/_gen
+GENERATED := gen/go/engram sdk/typescript/src/gen sdk/python/engram_stream/_gen clients/rust/src/gen
 OUT       := $(CACHE)/generated
 
 .PHONY: tools
@@ -265,11 +284,12 @@ generate-out: tools venv proto-deps
 	$(BUF) generate -o $(OUT)
 	$(BUF) build --as-file-descriptor-set -o $(CACHE)/image.binpb
 	$(VENV)/bin/python .tools/generate_python.py $(CACHE)/image.binpb $(OUT)/sdk/python/engram_stream/_gen
+	cd clients/rust && cargo run --locked --quiet -p generate -- $(CACHE)/image.binpb $(OUT)/clients/rust/src/gen
 	@gofmt -l $(OUT)/gen/go
 	cd $(OUT)/sdk/python && $(VENV)/bin/python -B -c 'import engram_stream._gen.engram.v1.memory_service_pb2_grpc'
 
 .PHONY: generate
-generate: generate-out ## write the generated code anew: Go, TypeScript, Python
+generate: generate-out ## write the generated code anew: Go, TypeScript, Python, Rust
 	@for dir in $(GENERATED); do rm -rf "$$dir" && mkdir -p "$$(dirname "$$dir")" && cp -R "$(OUT)/$$dir" "$$dir"; done
 	go generate ./service/internal/config ./service/internal/vector
 
@@ -305,7 +325,7 @@ $(GOLANGCI):
 	@mv $(BIN)/golangci-lint $@
 
 .PHONY: lint
-lint: $(GOLANGCI) conformance-protos lint-python lint-typescript ## gofmt, vet and golangci-lint; ruff and mypy; tsc and eslint
+lint: $(GOLANGCI) conformance-protos lint-python lint-typescript lint-rust ## gofmt, vet and golangci-lint; ruff and mypy; tsc and eslint; rustfmt and clippy
 	@unformatted=$$(gofmt -l service sdk conformance); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
 	$(GOLANGCI) run ./...

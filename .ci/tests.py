@@ -4,6 +4,7 @@ Usage:
   tests.py run NAME [-C DIR] ARGUMENTS…   go test -json ARGUMENTS…
   tests.py junit NAME [-C DIR] COMMAND…   any runner that writes JUnit's XML to {xml}
   tests.py cases NAME TITLE LEAST COMMAND…  a runner that ends with 'N passed, N failed'
+  tests.py cargo NAME [-C DIR] COMMAND…   cargo test, whose lines tell of each test
   tests.py skip NAME REASON               a suite that cannot run here
   tests.py check NAME TITLE pass|fail     one more outcome of a suite of checks
   tests.py total NAME…                    the closing line over these suites
@@ -89,6 +90,34 @@ def junit(name: str, arguments: list[str]) -> int:
     code = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
     events = [e for case in cases(told) for e in events_of(name, case)]
     events.append({"Action": "exit", "Code": code})
+    record(name).write_text("".join(json.dumps(e) + "\n" for e in events), encoding="utf-8")
+    count, _ = read(name)
+    print(closing(count))
+    return 1 if count["fail"] else 0
+
+
+def cargo(name: str, arguments: list[str]) -> int:
+    """Run cargo's tests and return 1 when they failed; their output is shown."""
+    folder = None
+    if arguments[:1] == ["-C"]:
+        folder, arguments = arguments[1], arguments[2:]
+    KEPT.mkdir(parents=True, exist_ok=True)
+    print("$", " ".join(arguments), f"(in {folder})" if folder else "", flush=True)
+    tests = subprocess.Popen(
+        arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        text=True, encoding="utf-8", errors="replace",
+    )  # fmt: skip
+    outcomes = {"ok": "pass", "FAILED": "fail", "ignored": "skip"}
+    events = []
+    for line in tests.stdout:
+        told = re.match(r"test (.+?) \.\.\. (ok|FAILED|ignored)(.*)", line)
+        if told is None:
+            print(line, end="", flush=True)
+            continue
+        place = {"Package": name, "Test": told[1]}
+        events.append({"Action": "output", "Output": told[3].strip(" ,\n"), **place})
+        events.append({"Action": outcomes[told[2]], **place})
+    events.append({"Action": "exit", "Code": tests.wait()})
     record(name).write_text("".join(json.dumps(e) + "\n" for e in events), encoding="utf-8")
     count, _ = read(name)
     print(closing(count))
@@ -234,6 +263,8 @@ def main(arguments: list[str]) -> int:
             return junit(name, rest)
         case ["cases", name, title, least, *rest] if rest:
             return cases_of_runner(name, title, int(least), rest)
+        case ["cargo", name, *rest] if rest:
+            return cargo(name, rest)
         case ["skip", name, reason]:
             return skip(name, reason)
         case ["check", name, title, ("pass" | "fail") as outcome]:

@@ -46,6 +46,11 @@ mod window;
 #[path = "gen/engram.v1.rs"]
 pub mod v1;
 
+/// What the README shows has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 use std::time::Duration;
 
 pub use client::{Client, ObserveOptions, Observed, Read};
