@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds a cell: a hang becomes a failure.
-const patience = 90 * time.Second
+const patience = 30 * time.Second
 
 // scenario is a script as it is written down.
 type scenario struct {

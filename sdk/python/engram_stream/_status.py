@@ -50,11 +50,11 @@ def from_status(code: str, message: str, trailers: Any) -> EngramError:
         if key == _DETAILS and isinstance(value, bytes):
             reason, field, retry = _details(value)
     if not reason:
-        # Nothing that the server's own code made: the transport did.
+        # Nothing that the server's own code made: the transport did, or the deadline of the call.
         return error_of(
             code,
             message,
-            reason="TRANSPORT",
+            reason="DEADLINE" if code == "deadline_exceeded" else "TRANSPORT",
             retryable=retry is not None or code == "unavailable",
             retry_after=retry or 0.0,
         )
