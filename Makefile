@@ -38,7 +38,7 @@ run: build ## start a server, stream text into it, ask it questions; FILES="…"
 
 # --- tests -------------------------------------------------------------------
 
-SUITES := go failpoints race wire conformance python agent typescript web rust
+SUITES := go failpoints race wire conformance matrix python agent typescript web rust
 ALSO   ?= # further suites that the closing line counts
 
 # Packages with tests that need faults inside a real process.
@@ -47,7 +47,7 @@ FAILPOINTS = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE '^//go:build .*fai
 .PHONY: test
 test: ## everything that has to hold; nothing in it is timed
 	@rm -f $(SUITES:%=$(CACHE)/tests/%.json); failed=0; \
-	for suite in test-go test-race test-wire test-conformance test-python test-agent test-typescript test-web test-rust; do $(MAKE) $$suite || failed=1; done; \
+	for suite in test-go test-race test-wire test-conformance test-matrix test-python test-agent test-typescript test-web test-rust; do $(MAKE) $$suite || failed=1; done; \
 	$(TESTS) total $(ALSO) $(SUITES) || failed=1; exit $$failed
 
 .PHONY: test-go
@@ -70,7 +70,7 @@ test-wire: build $(BIN)/grpcurl-$(GRPCURL_VERSION) ## every kind of client again
 	@if command -v npm >/dev/null; then $(MAKE) -s tools wire-node; fi
 	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) -s venv; fi
 	@PATH="$(BIN):$(NPM):$(VENV)/bin:$$PATH" INTEROP_SERVER=$(CURDIR)/bin/engram \
-	  $(TESTS) run wire -C conformance -count=1 ./...
+	  $(TESTS) run wire -C conformance -count=1 ./interop/...
 
 # The Connect project's suite: its runner, and the two programs it tests. The
 # messages they speak are not committed; see conformance/connect/doc.go.
@@ -105,6 +105,18 @@ $(CONFORMANCE_RUNNER):
 	@mkdir -p $(BIN)
 	GOBIN=$(BIN) go install connectrpc.com/conformance/cmd/connectconformance@$(CONFORMANCE_VERSION)
 	@mv $(BIN)/connectconformance $@
+
+# The same scripts through all SDKs. One whose language is not on the machine is
+# left out, and its cells say so. See conformance/matrix/README.md.
+.PHONY: test-matrix
+test-matrix: build ## the scenario matrix: the same scripts through every SDK, compared field by field; prints the table
+	@.ci/need chromium chromium --version || true
+	@if command -v npm >/dev/null; then $(MAKE) -s $(SDK_TYPESCRIPT)/dist/node.js; fi
+	@if .ci/need python3-venv $(PYTHON) -c 'import ensurepip'; then $(MAKE) -s venv-sdk; fi
+	@rust=; if command -v cargo >/dev/null && [ -e clients/rust/src/bin/matrix_driver/main.rs ]; then \
+	  cd clients/rust && cargo build --locked --quiet --bin matrix_driver && rust=$(CACHE)/rust/debug/matrix_driver && cd $(CURDIR); fi; \
+	rm -f $(CACHE)/matrix.md; failed=0; MATRIX_SERVER=$(CURDIR)/bin/engram MATRIX_PYTHON=$(VENV)/bin/python MATRIX_DRIVER_RUST=$$rust \
+	  $(TESTS) run matrix -C conformance -count=1 ./matrix || failed=1; cat $(CACHE)/matrix.md; exit $$failed
 
 SDK_PYTHON := sdk/python
 
