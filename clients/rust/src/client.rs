@@ -52,6 +52,14 @@ pub struct Observed {
     pub next_sequence: u64,
 }
 
+impl Observed {
+    /// The rejections as an error; none if everything was kept.
+    pub fn error(&self) -> Option<Error> {
+        let rejections = self.rejections.clone();
+        (!rejections.is_empty()).then(|| Error::rejected(rejections, 0))
+    }
+}
+
 /// What was read by id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Read {

@@ -275,11 +275,7 @@ impl Core {
                 self.raise(ack.status, ack.through_sequence);
                 self.generation = self.generation.max(ack.generation);
                 self.grant(ack.credits);
-                Some(Told::Ack(Ack {
-                    level: Level::of(ack.status),
-                    through: ack.through_sequence,
-                    generation: ack.generation,
-                }))
+                Some(Told::Ack(Ack::from(&ack)))
             }
             inn::Frame::Rejection(r) => {
                 let r = Rejection::from(r);

@@ -221,6 +221,11 @@ async fn receive(shared: &Shared, mut inbound: Streaming<v1::MemoryStreamRespons
             away = Some((err.retry(after), after));
             continue;
         }
+        // An ack is told before it counts: when a flush returns, the callbacks
+        // have heard of everything that it waited for.
+        if let Some(inn::Frame::Ack(ack)) = &frame.frame {
+            tell(shared, &Told::Ack(ack.into()));
+        }
         let (told, closed) = {
             let mut core = shared.lock();
             let told = core.take(frame, Instant::now());
@@ -228,7 +233,7 @@ async fn receive(shared: &Shared, mut inbound: Streaming<v1::MemoryStreamRespons
         };
         shared.changed.notify_waiters();
         shared.work.notify_one();
-        if let Some(told) = told {
+        if let Some(told) = told.filter(|told| !matches!(told, Told::Ack(_))) {
             tell(shared, &told);
         }
         if closed {

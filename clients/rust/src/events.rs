@@ -39,6 +39,16 @@ pub struct Ack {
     pub generation: u64,
 }
 
+impl From<&v1::Ack> for Ack {
+    fn from(m: &v1::Ack) -> Self {
+        Self {
+            level: Level::of(m.status),
+            through: m.through_sequence,
+            generation: m.generation,
+        }
+    }
+}
+
 /// One observation that was not kept, for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
