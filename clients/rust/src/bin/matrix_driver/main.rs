@@ -27,13 +27,16 @@ pub(crate) struct Heard {
     pub(crate) pressed: bool,
 }
 
+/// A session, and what its callbacks were told.
+pub(crate) type Opened = (Arc<Session>, Arc<Mutex<Heard>>);
+
 /// What steps share: clients, and handles by name.
 #[derive(Default)]
 pub(crate) struct Script {
     pub(crate) address: String,
     pub(crate) control: String,
     pub(crate) clients: Mutex<HashMap<String, Client>>,
-    pub(crate) sessions: Mutex<HashMap<String, (Arc<Session>, Arc<Mutex<Heard>>)>>,
+    pub(crate) sessions: Mutex<HashMap<String, Opened>>,
     pub(crate) observed: Mutex<HashMap<String, String>>,
     pub(crate) committed: Mutex<HashMap<String, SystemTime>>,
     started: Mutex<HashMap<String, JoinHandle<Value>>>,

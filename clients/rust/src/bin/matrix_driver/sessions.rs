@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engram_client::{Level, Session, SessionOptions, within};
+use engram_client::{Level, SessionOptions, within};
 use serde_json::{Value, json};
 
 use super::calls::client;
-use super::{Failure, Heard, Script, error, limit, make, rejections, text};
+use super::{Failure, Heard, Opened, Script, error, limit, make, rejections, text};
 
 pub(crate) fn level(name: &str) -> Option<Level> {
     match name {
@@ -20,11 +20,7 @@ pub(crate) fn level(name: &str) -> Option<Level> {
 }
 
 /// The session that a step names by `in`.
-pub(crate) fn session(
-    script: &Script,
-    step: &Value,
-    key: &str,
-) -> Result<(Arc<Session>, Arc<Mutex<Heard>>), Failure> {
+pub(crate) fn session(script: &Script, step: &Value, key: &str) -> Result<Opened, Failure> {
     let name = text(step, key);
     let found = script.sessions.lock().unwrap().get(name).cloned();
     found.ok_or_else(|| Failure::Broken(format!("no session {name:?}")))
