@@ -39,6 +39,9 @@ class Core:
         self.id = options.resume
         self.window = Window()
         self.sent = 0  # the last number sent on this stream
+        self.taken = 0  # the last the server may have taken: sent, and not refused
+        self._unsettled = 0  # of this, what earlier streams left without an answer
+        self._welcomed = False  # the server has said once where the session stands
         self.ever_sent = 0
         self.rewinds = 0  # how often `sent` went back
         self.granted, self.granted_bytes = 0, 0
@@ -81,14 +84,21 @@ class Core:
         )
         return ms.ObserveStreamRequest(init=init).SerializeToString()
 
-    def welcomed(self, frame: Any) -> None:
-        """Take over where the server says the session stands; raises when it cannot."""
+    def welcomed(self, frame: Any) -> Ack | None:
+        """Take over where the server says the session stands; raises when it cannot.
+
+        Returns the ack that came while nobody was there to hear it.
+        """
         if not frame.HasField("init_ack"):
             raise error_of("internal", "the server's first frame is not init_ack", reason="PROTOCOL_ORDER")
         ack: sp.InitAck = frame.init_ack
-        if not self.window and self.window.first < ack.next_sequence:
-            self.window.first = ack.next_sequence  # resumed from another process
+        if not self._welcomed:  # 1, or resumed from another process
+            self.window.first, self.taken, self._welcomed = ack.next_sequence, ack.next_sequence - 1, True
+        self._unsettled = self.taken
         self._check(ack.next_sequence)
+        missed = None
+        if self.ever_sent and ack.durable_sequence > self.acked[Level.DURABLE]:
+            missed = Ack(Level.DURABLE, ack.durable_sequence, self.generation)
         self.id, self.dimension = ack.session_id, ack.dimension
         self.granted, self.granted_bytes = ack.credits.through_sequence, ack.credits.bytes
         self.max_batch = self.options.batch
@@ -105,6 +115,7 @@ class Core:
             self._control(sp.FLOW_ACTION_PAUSE)
         if self.rate:
             self._control(sp.FLOW_ACTION_SLOW_DOWN, self.rate)
+        return missed
 
     def _check(self, expected: int) -> None:
         """Raise when the number that the server expects is one the session cannot go on from."""
@@ -117,11 +128,11 @@ class Core:
                 f"{self.window.first}: observe the lost ones again in a new session",
                 reason="PAYLOADS_GONE",
             )
-        if expected > self.window.next:
+        if expected > self.taken + 1:
             raise error_of(
                 "aborted",
-                f"the server expects number {expected}, and this session has sent none above "
-                f"{self.window.next - 1}: another process has used it",
+                f"the server expects number {expected}, and has taken none above {self.taken} of this session: "
+                "another process has used it",
                 reason="SESSION_TAKEN_OVER",
             )
 
@@ -129,7 +140,7 @@ class Core:
         """Let a session of which the server kept nothing begin anew; False if it kept something."""
         if not self.id or self.acked[Level.DURABLE] > 0 or self.window.first != 1:
             return False
-        self.id = ""
+        self.id, self.taken = "", 0
         return True
 
     # --- what is observed -------------------------------------------------------
@@ -223,6 +234,7 @@ class Core:
         self.stats.resent += stop - self.sent - fresh
         self.sent = stop
         self.ever_sent = max(self.ever_sent, stop)
+        self.taken = max(self.taken, stop)
 
     def _lingered(self, first: int, now: float) -> bool:
         """Say whether the first waiting observation has waited long enough; asked first, its wait begins."""
@@ -280,6 +292,7 @@ class Core:
         """Record that everything through a number has reached a level, and so the levels below."""
         if not Level.ACCEPTED <= level <= Level.INDEXED:
             return  # of a newer server
+        through = min(through, self.taken)  # nothing is kept that was not sent
         for below in range(level, 0, -1):
             self.acked[below] = max(self.acked[below], through)
         durable = self.acked[Level.DURABLE]
@@ -310,6 +323,7 @@ class Core:
         self.stats.refused += 1
         if self.window.first <= r.expected_sequence <= self.sent:
             self.sent = r.expected_sequence - 1
+            self.taken = max(self._unsettled, self.sent)
             self.rewinds += 1
         if r.HasField("credits"):
             self._grant(r.credits)
@@ -375,18 +389,21 @@ def _frame(first: int, entries: list[bytes], size: int) -> bytes:
     return b"".join((b"\x12", _wire.varint(len(head) + size), head, *entries))
 
 
+_NOT_THE_SERVERS = ("TRANSPORT", "DEADLINE")
+
+
 def is_final(err: EngramError) -> bool:
     """Say whether an error that ends a stream means that coming back is of no use."""
     return (
         not err.retryable
-        and err.reason != "TRANSPORT"
+        and err.reason not in _NOT_THE_SERVERS
         and err.code not in ("unavailable", "canceled", "internal", "unknown")
     )
 
 
 def comes_back(err: EngramError) -> bool:
     """Say whether a failed attempt to resume may be made again."""
-    return err.retryable or err.code == "unavailable" or err.reason == "TRANSPORT"
+    return err.retryable or err.code == "unavailable" or err.reason in _NOT_THE_SERVERS
 
 
 def gone_away(g: sp.GoAway) -> EngramError:

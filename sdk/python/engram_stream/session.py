@@ -338,10 +338,14 @@ class Session(Facts):
                 raise ClosedError()
             first = next(stream.call)
             with self._lock:
-                core.welcomed(first)
+                missed = core.welcomed(first)
                 stream.welcomed = True
                 self._work.notify_all()
                 self._changed.notify_all()
+                if missed is not None:
+                    put_all(self._feeds, missed)
+            if missed is not None:
+                self._tell(missed)
         except StopIteration:
             self._drop(stream)
             raise error_of("unavailable", "the server ended the stream", reason="TRANSPORT", retryable=True) from None

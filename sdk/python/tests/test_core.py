@@ -83,8 +83,8 @@ def test_credits_by_number_and_bytes() -> None:
     core = make(sp.Credits(through_sequence=5, bytes=1 << 20))
     observe(core, 9)
     assert sent(core) == [(1, ["1", "2", "3", "4", "5"])]
-    core.take(ack(2, credits=sp.Credits(through_sequence=8, bytes=1 << 20)), 0)
-    assert sent(core) == [(6, ["6", "7", "8"])]
+    core.take(ack(2, credits=sp.Credits(through_sequence=9, bytes=1 << 20)), 0)
+    assert sent(core) == [(6, ["6", "7", "8", "9"])]
     core.take(ack(1, credits=sp.Credits(through_sequence=3, bytes=0)), 0)  # late: a grant is never taken back
     observe(core, 90)
     core.take(ack(9, credits=sp.Credits(through_sequence=1000, bytes=3 * size)), 0)
@@ -163,6 +163,40 @@ def test_resuming_goes_on_where_the_server_is() -> None:
     assert taken.value.reason == "SESSION_TAKEN_OVER"
 
 
+def test_what_another_process_sent_is_not_taken_for_ones_own() -> None:
+    core = make()
+    observe(core, 10)
+    sent(core)
+    core.take(ack(10), 0)
+    with pytest.raises(EngramError) as away:
+        core.welcomed(welcome(next=13, durable=12))  # nothing is held, and two came from elsewhere
+    assert away.value.reason == "SESSION_TAKEN_OVER"
+    observe(core, 5)  # not sent
+    with pytest.raises(EngramError) as waiting:
+        core.welcomed(welcome(next=14, durable=13))  # 11–13 are held under the same numbers
+    assert waiting.value.reason == "SESSION_TAKEN_OVER"
+    assert len(core.window) == 5
+    core.welcomed(welcome(next=11, durable=10))
+    sent(core)
+    core.take(ms.MemoryStreamResponse(refusal=sp.Refusal(expected_sequence=12, reason="QUEUE_FULL")), 0.0)
+    with pytest.raises(EngramError) as refused:
+        core.welcomed(welcome(next=14, durable=10))  # 12 and 13 were refused
+    assert refused.value.reason == "SESSION_TAKEN_OVER"
+    core.welcomed(welcome(next=12, durable=11))
+    assert sent(core) == [(12, ["12", "13", "14", "15"])]
+
+
+def test_what_was_acked_meanwhile_is_told() -> None:
+    core = make()
+    assert core.welcomed(welcome()) is None
+    observe(core, 10)
+    sent(core)
+    missed = core.welcomed(welcome(next=9, durable=8))
+    assert missed is not None
+    assert (missed.level, missed.through) == (Level.DURABLE, 8)
+    assert core.welcomed(welcome(next=9, durable=8)) is None
+
+
 def test_resuming_of_another_process() -> None:
     core = Core("notes", SessionOptions(resume="earlier"))
     assert ms.ObserveStreamRequest.FromString(core.init_frame()).init.session_id == "earlier"
@@ -228,12 +262,13 @@ def test_the_server_bounds_batches() -> None:
 
 
 def test_the_buffer_is_bounded() -> None:
-    core = make(sp.Credits(), buffer=5, buffer_bytes=1 << 20)
+    core = make(sp.Credits(through_sequence=2, bytes=1 << 20), buffer=5, buffer_bytes=1 << 20)
     entries = [entry(Observation("x"))] * 8
     assert core.fitting(entries, 0) == 5
     core.push(entries[:5])
     assert core.fitting(entries, 5) == 0
     assert not core.room(1)
+    assert len(sent(core)) == 1
     core.take(ack(2), 0)
     assert core.fitting(entries, 5) == 2
     core = make(sp.Credits(), buffer_bytes=10)
@@ -302,6 +337,7 @@ def test_which_errors_are_final() -> None:
         ("invalid_argument", "INVALID_NAME", False, True, False),
         ("resource_exhausted", "TOO_MANY_SESSIONS", True, False, True),
         ("internal", "TRANSPORT", False, False, True),
+        ("deadline_exceeded", "DEADLINE", False, False, True),
         ("internal", "PROTOCOL_ORDER", False, False, False),
         ("data_loss", "PAYLOADS_GONE", False, True, False),
     ):

@@ -285,9 +285,12 @@ class AsyncSession(Facts):
             first = await asyncio.wait_for(introduce(call, core.init_frame()), limit)
             if first is grpc.aio.EOF:
                 raise error_of("unavailable", "the server ended the stream", reason="TRANSPORT", retryable=True)
-            core.welcomed(first)
+            missed = core.welcomed(first)
             self._call = call
             self._changed.set()
+            if missed is not None:
+                put_all(self._feeds, missed)
+                self._tell(missed)
         except asyncio.TimeoutError:
             call.cancel()
             message = f"the server did not answer within {limit:g} s"
