@@ -300,3 +300,10 @@ def test_the_factory_takes_flags(engram_server_factory: Callable[..., Server]) -
     assert err.value.reason == "NO_EMBEDDER"
     assert server.stop() == 0
     assert "stopped" in repr(server)
+
+
+def test_a_deadline_of_the_call_is_told_as_one() -> None:
+    from engram_stream._status import from_status
+
+    assert from_status("deadline_exceeded", "Deadline Exceeded", ()).reason == "DEADLINE"
+    assert from_status("unavailable", "Socket closed", ()).reason == "TRANSPORT"

@@ -17,12 +17,6 @@ import (
 // object is a member of a script or result.
 type object = map[string]any
 
-// outcome is what came of a step.
-type outcome struct {
-	ok  object
-	err error
-}
-
 // driver runs one script. Owner: main. Steps that run beside each other share
 // it: mu guards the maps.
 type driver struct {
