@@ -118,8 +118,13 @@ func (e *Engine) welcome(s *session.Session) {
 	}
 }
 
-// WatchSession follows a session; done is to be called at the end.
+// WatchSession follows a session; done is to be called at the end. While the
+// journal is read back it is REPLAYING: which sessions there are, and where they
+// stand, is not known yet.
 func (e *Engine) WatchSession(id memory.SessionID, levels []memory.AckLevel) (w *session.Watcher, done func(), err error) {
+	if e.State() == Replaying {
+		return nil, nil, e.replay.unfinished()
+	}
 	s, err := e.sessions.Lookup(id)
 	if err != nil {
 		return nil, nil, err

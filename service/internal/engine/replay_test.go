@@ -96,6 +96,8 @@ func TestRecallsAreAnsweredDuringReplay(t *testing.T) {
 		"update":     func() error { _, err := e.UpdateSpace(t.Context(), "notes", nil, nil, nil); return err },
 		"stream":     func() error { _, err := e.Open(t.Context(), OpenStream{Space: "notes"}); return err },
 		"checkpoint": func() error { _, err := e.Checkpoint(t.Context(), CheckpointWish{}); return err },
+		"watch":      func() error { _, _, err := e.WatchSession("later", nil); return err },
+		"close":      func() error { _, err := e.CloseSession(t.Context(), "later"); return err },
 	} {
 		if f := fault.Of(write()); f.Reason != fault.Replaying || f.RetryAfter == 0 {
 			t.Errorf("%s during replay: %v", what, f)

@@ -104,8 +104,12 @@ func processMemory() uint64 {
 	return s[0].Value.Uint64() - s[1].Value.Uint64() + uint64(max(0, space.OffHeap()))
 }
 
-// CloseSession ends a session by an operator's wish, durably.
+// CloseSession ends a session by an operator's wish, durably. While the journal
+// is read back it is REPLAYING: the session may come with it.
 func (e *Engine) CloseSession(ctx context.Context, id memory.SessionID) (session.Info, error) {
+	if e.State() == Replaying {
+		return session.Info{}, e.replay.unfinished()
+	}
 	s, err := e.sessions.Lookup(id)
 	if err != nil {
 		return session.Info{}, err
