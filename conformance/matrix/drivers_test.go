@@ -141,6 +141,7 @@ func (c *control) inBrowser(ctx context.Context, script []byte) ([]byte, error) 
 // result is what a driver printed.
 type result struct {
 	Steps []map[string]any `json:"steps"`
+	Truth []map[string]any `json:"-"` // what the server itself held then
 }
 
 func parse(printed []byte, steps int) (r result, err error) {

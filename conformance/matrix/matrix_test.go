@@ -23,6 +23,7 @@ type scenario struct {
 	About  string
 	Server *struct{ Flags []string }
 	Steps  []map[string]any
+	Truth  []map[string]any // what the server itself has to hold then
 }
 
 // TestMatrix runs every script through every SDK, and compares what they say.
@@ -39,21 +40,23 @@ func TestMatrix(t *testing.T) {
 	defer table.write(t)
 	for _, file := range files {
 		s := read(t, file)
-		said := make([]result, len(all))
-		failed := make([]error, len(all))
-		var running sync.WaitGroup
-		for i, d := range all {
-			if d.missing != "" {
-				continue
+		t.Run(s.Name, func(t *testing.T) {
+			said := make([]result, len(all))
+			failed := make([]error, len(all))
+			var running sync.WaitGroup
+			for i, d := range all {
+				if d.missing != "" || s.lacking(d) != "" {
+					continue
+				}
+				at := shared
+				if s.Server != nil {
+					at = startServer(t, append(slices.Clone(s.Server.Flags), origin...)...)
+				}
+				running.Go(func() { said[i], failed[i] = c.play(t.Context(), s, d, at) })
 			}
-			at := shared
-			if s.Server != nil {
-				at = startServer(t, append(slices.Clone(s.Server.Flags), origin...)...)
-			}
-			running.Go(func() { said[i], failed[i] = c.play(t.Context(), s, d, at) })
-		}
-		running.Wait()
-		t.Run(s.Name, func(t *testing.T) { judge(t, s, all, said, failed, table) })
+			running.Wait()
+			judge(t, s, all, said, failed, table)
+		})
 	}
 }
 
@@ -66,17 +69,17 @@ func judge(t *testing.T, s scenario, all []driver, said []result, failed []error
 				table.set(s.Name, d.name, "-")
 				t.Skip(d.missing)
 			}
+			if op := s.lacking(d); op != "" {
+				table.set(s.Name, d.name, "n/a")
+				t.Skip(op + ": " + d.lacks[op])
+			}
 			if failed[i] != nil {
 				t.Fatal(failed[i])
 			}
 			for n, step := range s.Steps {
 				where := fmt.Sprintf("step %d (%v)", n, step["op"])
-				if op, is := said[i].Steps[n]["unsupported"].(string); is {
-					if d.lacks[op] == "" {
-						t.Fatalf("%s is not supported", where)
-					}
-					table.set(s.Name, d.name, "n/a")
-					t.Skip(op + ": " + d.lacks[op])
+				if op, is := said[i].Steps[n]["unsupported"]; is {
+					t.Fatalf("%s: %v is not supported", where, op)
 				}
 				for _, x := range differences(where, step["expect"], said[i].Steps[n]) {
 					t.Errorf("%s", x)
@@ -85,6 +88,11 @@ func judge(t *testing.T, s scenario, all []driver, said []result, failed []error
 					for _, x := range disagreements(where, step["expect"], said[i].Steps[n], said[first].Steps[n]) {
 						t.Errorf("not as %s: %s", all[first].name, x)
 					}
+				}
+			}
+			for n, want := range s.Truth {
+				for _, x := range differences(fmt.Sprintf("what the server holds in %v", want["space"]), want, said[i].Truth[n]) {
+					t.Error(x)
 				}
 			}
 			if first < 0 {
@@ -110,9 +118,10 @@ func (c *control) play(ctx context.Context, s scenario, d driver, at *server) (r
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	prefix := fmt.Sprintf("m%d-", n)
 	steps := make([]map[string]any, len(s.Steps))
 	for i, step := range s.Steps {
-		steps[i] = placed(step, fmt.Sprintf("m%d-", n))
+		steps[i] = placed(step, prefix)
 	}
 	script, err := json.Marshal(map[string]any{
 		"name": s.Name, "address": p.listener.Addr().String(), "control": fmt.Sprintf("%s/cell/%d", c.URL, n), "steps": steps,
@@ -124,7 +133,25 @@ func (c *control) play(ctx context.Context, s scenario, d driver, at *server) (r
 	if err != nil {
 		return result{}, err
 	}
-	return parse(printed, len(steps))
+	r, err := parse(printed, len(steps))
+	for _, want := range s.Truth {
+		if err == nil {
+			var holds map[string]any
+			holds, err = at.holds(ctx, prefix, want["space"].(string))
+			r.Truth = append(r.Truth, holds)
+		}
+	}
+	return r, err
+}
+
+// lacking is an operation of the script that an SDK's language does not have.
+func (s scenario) lacking(d driver) string {
+	for _, step := range s.Steps {
+		if op, _ := step["op"].(string); d.lacks[op] != "" {
+			return op
+		}
+	}
+	return ""
 }
 
 // placed is a step as a driver sees it: without what is expected, in the cell's

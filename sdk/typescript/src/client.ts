@@ -63,13 +63,21 @@ const everything = { content: true, embedding: true, metadata: true };
 
 /** A client of one server. It connects when it is first used. */
 export class Client {
-  readonly #wire: Wire;
+  readonly #connection: Wire;
   readonly #open = new Set<Core>();
   #closed = false;
 
   /** @internal Made by `connect`. */
   constructor(wire: Wire) {
-    this.#wire = wire;
+    this.#connection = wire;
+  }
+
+  /** What every call goes by; none is made once the client is closed. */
+  get #wire(): Wire {
+    if (this.#closed) {
+      throw closedError();
+    }
+    return this.#connection;
   }
 
   /** Opens a session, or resumes one. */
@@ -86,9 +94,6 @@ export class Client {
   }
 
   async #begin(space: string, options: SessionOptions, recalls?: Recalls): Promise<Core> {
-    if (this.#closed) {
-      throw closedError();
-    }
     const { duplex, onWake } = this.#wire;
     const core = new Core(space, duplex, options, settingsOf(options, duplex.defaultBatch), recalls, onWake);
     await core.open();
@@ -294,12 +299,12 @@ export class Client {
     }
   }
 
-  /** Closes the connection. Sessions are to be closed by themselves, before. */
+  /** Closes the connection: later calls reject with CLOSED. Sessions are to be closed by themselves, before. */
   close(): void {
     this.#closed = true;
     for (const core of this.#open) {
       core.abandon();
     }
-    this.#wire.close();
+    this.#connection.close();
   }
 }

@@ -296,6 +296,12 @@ function suite(via: Transport): void {
     await server.kill();
     await assert.rejects(client(t, via, server.address).recall("somewhere", "x"), { reason: "TRANSPORT" });
     await assert.rejects(c.openSession("somewhere"), { reason: "TRANSPORT" });
+    c.close();
+    const closed = { code: "failed_precondition", reason: "CLOSED" };
+    await assert.rejects(c.recall("somewhere", "x"), closed);
+    await assert.rejects(c.openSession("somewhere"), closed);
+    await assert.rejects(c.list("somewhere").next(), closed);
+    await assert.rejects(c.watchSpace("somewhere").next(), closed);
   });
 }
 

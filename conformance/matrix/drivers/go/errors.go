@@ -16,6 +16,8 @@ func told(err error) object {
 	switch {
 	case errors.As(err, &rejected):
 		return object{"kind": "rejected", "rejections": rejections(rejected.Rejections)}
+	case errors.Is(err, context.Canceled): // the SDK's error wraps it
+		return object{"kind": "cancelled"}
 	case errors.As(err, &e):
 		return failure(e.Code, e.Reason, e.Field, e.Retryable)
 	case errors.Is(err, engram.ErrClosed):
@@ -24,8 +26,6 @@ func told(err error) object {
 		return failure("resource_exhausted", "BUFFER_FULL", "", true)
 	case errors.Is(err, context.DeadlineExceeded):
 		return failure("deadline_exceeded", "DEADLINE", "", false)
-	case errors.Is(err, context.Canceled):
-		return object{"kind": "cancelled"}
 	default:
 		return failure("unknown", "NOT_OF_THE_SDK", err.Error(), false)
 	}

@@ -162,7 +162,10 @@ class Driver:
             self.tasks[s["as"]] = asyncio.create_task(self.step(s["step"]))
             return {"ok": {}}
         if op == "join":
-            return await self.tasks[s["of"]]
+            try:
+                return await self.tasks[s["of"]]
+            except asyncio.CancelledError as err:  # before it had begun
+                return {"error": told(err)}
         if op == "cancel" and AIO:
             self.tasks[s["of"]].cancel()
             return {"ok": {}}
