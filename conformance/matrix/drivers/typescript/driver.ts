@@ -27,10 +27,16 @@ interface Failure {
   rejections?: Rejection[];
 }
 
-export async function run(script: { address: string; control: string; steps: Step[] }, connect: (address: string) => Client): Promise<{ steps: Outcome[] }> {
+/** Runs a script; `begun` is told of each step as it begins. */
+export async function run(
+  script: { address: string; control: string; steps: Step[] },
+  connect: (address: string) => Client,
+  begun: (step: string) => void = () => undefined,
+): Promise<{ steps: Outcome[] }> {
   const d = new Driver(script, connect);
   const steps: Outcome[] = [];
   for (const s of script.steps) {
+    begun(`step ${String(steps.length)} (${String(s.op)})`);
     steps.push(await d.step(s));
   }
   d.end();
