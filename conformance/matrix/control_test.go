@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -118,9 +119,23 @@ func (at *cell) act(r *http.Request, do, from, signal string, bytes, count int) 
 		}
 		return at.server.run(r.Context(), at.server.addr)
 	case "tick":
-		time.Sleep(3 * time.Millisecond) // the clock itself is what is waited for
+		return tick(r.Context())
 	default:
 		return fmt.Errorf("there is no fault %q", do)
+	}
+	return nil
+}
+
+// tick returns when the clock has shown a later millisecond, twice.
+func tick(ctx context.Context) error {
+	look := time.NewTicker(200 * time.Microsecond)
+	defer look.Stop()
+	for began := time.Now().UnixMilli(); time.Now().UnixMilli() < began+2; {
+		select {
+		case <-look.C: // nothing but looking tells what the clock shows
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }
