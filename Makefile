@@ -261,6 +261,15 @@ lint-rust: ## rustfmt, clippy and rustdoc over the Rust client
 docs-rust: ## write the reference of the Rust client into .cache/rust/doc
 	cd $(RUST) && RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --lib
 
+# --- references --------------------------------------------------------------
+
+.PHONY: reference
+reference: reference-python docs-rust $(SDK_TYPESCRIPT)/node_modules/.stamp ## write the API references of all SDKs into .cache/reference
+	npm --prefix $(SDK_TYPESCRIPT) run -s docs -- --out $(CACHE)/reference/typescript
+	@mkdir -p $(CACHE)/reference/go && go doc -all ./sdk/go > $(CACHE)/reference/go/engram.txt
+	@rm -rf $(CACHE)/reference/rust && cp -r $(CACHE)/rust/doc $(CACHE)/reference/rust
+	@ls -d $(CACHE)/reference/*/
+
 # --- generated code ----------------------------------------------------------
 
 # What `make generate` writes, and nobody else does.
@@ -359,6 +368,10 @@ lint-python: venv-sdk ## ruff and mypy --strict over the Python SDK and clients
 	$(VENV)/bin/ruff check --quiet $(SDK_PYTHON) clients/python clients/agent
 	$(VENV)/bin/ruff format --quiet --check $(SDK_PYTHON) clients/python clients/agent
 	cd clients/agent && $(VENV)/bin/mypy
+	$(VENV)/bin/ruff check --quiet --config $(SDK_PYTHON)/pyproject.toml conformance/matrix/drivers/python
+	$(VENV)/bin/ruff format --quiet --check --config $(SDK_PYTHON)/pyproject.toml conformance/matrix/drivers/python
+	cd conformance/matrix/drivers/python && MYPYPATH=.:$(CURDIR)/$(SDK_PYTHON) \
+	  $(VENV)/bin/mypy --config-file $(CURDIR)/$(SDK_PYTHON)/pyproject.toml --explicit-package-bases driver.py
 	$(VENV)/bin/ruff check --quiet --config $(SDK_PYTHON)/pyproject.toml sdk/bench.py
 	cd $(SDK_PYTHON) && $(VENV)/bin/mypy && $(VENV)/bin/mypy ../../clients/python/python_client.py
 

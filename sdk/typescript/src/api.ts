@@ -22,4 +22,19 @@ export type { Consistency, Cue, Recall, RecallOptions, Result } from "./recall.j
 export { type ManyOptions, Memory, Session, type WaitOptions } from "./session.js";
 export type { Metric, NewSpace, Quotas, Retention, Space, SpaceChange } from "./spaces.js";
 export type { Vector } from "./vector.js";
-export type { BackupResponse, ServerStatus, SessionInfo } from "./gen/engram/v1/admin_service_pb.js";
+export type {
+  BackupBegin,
+  BackupChunk,
+  BackupEnd,
+  BackupResponse,
+  CheckpointStatus,
+  JournalStatus,
+  LaneStatus,
+  ReplayStatus,
+  ServerState,
+  ServerStatus,
+  SessionInfo,
+  WorkerStatus,
+} from "./gen/engram/v1/admin_service_pb.js";
+export type { Credits, SessionState } from "./gen/engram/v1/session_pb.js";
+export type { Priority as WirePriority } from "./gen/engram/v1/observation_pb.js";
