@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/engram-stream/engram/service/internal/checkpoint"
+	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/memory"
 )
 
@@ -156,6 +157,7 @@ func (c *churned) recall(rng *rand.Rand) error {
 	stays := c.book.steady()
 	for !c.done.Load() || c.recalls.Load() < 100 {
 		n := c.recalls.Add(1)
+		began := c.clock.Now()
 		p := c.book.past()
 		at := Consistency{}
 		if n%3 == 0 {
@@ -172,6 +174,9 @@ func (c *churned) recall(rng *rand.Rand) error {
 			}
 		}
 		sn, err := c.Pin(context.Background(), at)
+		if f := fault.Of(err); err != nil && f.Reason == fault.GenerationExpired && c.clock.Now().Sub(began) > c.Settings().History/2 {
+			continue // this goroutine stood still while minutes went by
+		}
 		if err != nil {
 			return err
 		}
