@@ -184,6 +184,7 @@ func TestLoadImageRefuses(t *testing.T) {
 		"bound over 2³²":    func(b []byte) { b[53]++ },
 		"blocks":            func(b []byte) { b[57]++ },
 		"chunks listed":     func(b []byte) { b[64]++ },
+		"last slice gone":   func(b []byte) { putWord(b, 14, uint32(upperChunk)*8); b[65] = 1 },
 		"level":             func(b []byte) { b[levels+4*7] = 99 },
 		"row gone":          func(b []byte) { b[levels+4*7] = 0 },
 		"upper beyond":      func(b []byte) { b[upper+4*tall+2]++ },

@@ -108,6 +108,10 @@ func parseLayout(cfg Config, image []byte) (l layout, at uint64, err error) {
 	}
 	l.chunks = image[headerBytes : headerBytes+chunkBits]
 	l.slices = image[headerBytes+chunkBits : at]
+	if n := l.sliceCount(); n > 0 && !l.slices.has(n-1) {
+		// New rows take their blocks in the last slice.
+		return wrong(56, "%d upper blocks, the last of them in slice %d, which is not there", l.upperNext, n-1)
+	}
 	at += padding(at)
 	if size := at + l.partBytes(); size != uint64(len(image)) {
 		return wrong(headerBytes, "%d bytes, its parts need %d", len(image), size)
