@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/space"
 	"github.com/engram-stream/engram/service/internal/telemetry"
 )
@@ -70,10 +71,11 @@ type memoryUse struct {
 	due    chan struct{} // sends the checkpointer to look before its time
 }
 
+// The levels of memory; they have the numbers of the disk's, see MemoryUse.
 const (
-	memoryNormal = iota
-	memoryWarning
-	memoryRefuse
+	memoryNormal  = int(journal.LevelNormal)
+	memoryWarning = int(journal.LevelWarning)
+	memoryRefuse  = int(journal.LevelRefuse)
 )
 
 // memoryBudget is what spaces and the queue may take together; 0 is no bound.
@@ -202,7 +204,8 @@ func (e *Engine) giveBack(ctx context.Context) {
 				u.used.Add(-n)
 				e.opts.Log.Warn("memory is short: codes dropped, recalls are slower", "space", sl.space.ID(), "bytes", n)
 			}
-		case sl.spared > 0 && !over(memoryRelieve, codes) && (most == 0 || now+codes < memoryRelieve*most):
+		// Also where there were no codes yet, and so none to drop.
+		case (sl.spared > 0 || sl.space.SparesCodes()) && !over(memoryRelieve, codes) && (most == 0 || now+codes < memoryRelieve*most):
 			sl.spared, again = 0, true
 			u.used.Add(int64(codes))
 			sl.space.SpareCodes(false)
@@ -219,10 +222,12 @@ func (e *Engine) giveBack(ctx context.Context) {
 
 // MemoryUse is what memory is taken.
 type MemoryUse struct {
-	Parts  space.Memory // of all spaces
-	Used   int64        // by spaces and the queue, as last counted
-	Budget int64        // for these; 0 is no bound
-	Limit  int64        // of the process; 0 is none
+	Parts  space.Memory  // of all spaces
+	Queue  int64         // of the queue
+	Used   int64         // by spaces and the queue, as last counted
+	Budget int64         // for these; 0 is no bound
+	Limit  int64         // of the process; 0 is none
+	Level  journal.Level // how it stands to its watermarks, in the words of the disk's
 }
 
 // memoryReading is memoryUse as gauges show it.
@@ -230,7 +235,7 @@ func (e *Engine) memoryReading() telemetry.MemoryReading {
 	u := e.memoryUse()
 	return telemetry.MemoryReading{Budget: u.Budget, Limit: u.Limit, Used: map[string]int64{
 		"rows": u.Parts.Rows, "ids": u.Parts.IDs, "codes": u.Parts.Codes, "graphs": u.Parts.Graph, "filters": u.Parts.Filter, "spaces": u.Parts.Rest,
-		"queue": max(0, u.Used-u.Parts.Total()),
+		"queue": u.Queue,
 	}}
 }
 
@@ -238,5 +243,8 @@ func (e *Engine) memoryUse() MemoryUse {
 	u := &e.memory
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return MemoryUse{Parts: u.parts, Used: u.used.Load(), Budget: e.memoryBudget(), Limit: e.opts.Memory.Limit}
+	used := u.used.Load()
+	return MemoryUse{
+		Parts: u.parts, Queue: max(0, used-u.parts.Total()), Used: used, Budget: e.memoryBudget(), Limit: e.opts.Memory.Limit, Level: journal.Level(u.level),
+	}
 }

@@ -72,6 +72,21 @@ func (r *room) count(by int) {
 	r.mu.Unlock()
 }
 
+// stands is how the disk stands of which the journal says u. The lock is held.
+func (r *room) stands(u journal.Usage) journal.Level {
+	if r.waiting > 0 {
+		return journal.LevelRefuse
+	}
+	return u.Level
+}
+
+// diskLevel is stands for who holds no lock.
+func (r *room) diskLevel(u journal.Usage) journal.Level {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stands(u)
+}
+
 func diskFull(cause error) *fault.Error {
 	return fault.Retry(fault.ResourceExhausted, fault.DiskPressure, roomRetry,
 		"the disk is full: nothing new is kept until there is room; recalls are still answered").Because(cause)
@@ -84,10 +99,7 @@ func (e *Engine) watchDisk() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := e.journal.Usage()
-	level := u.Level
-	if r.waiting > 0 {
-		level = journal.LevelRefuse
-	}
+	level := r.stands(u)
 	e.monitor.SetExternal("disk", diskPressure(level))
 	if level == r.level {
 		return

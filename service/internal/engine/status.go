@@ -37,10 +37,13 @@ type Status struct {
 	Queue     queue.Stats
 	Workers   []worker.Stats
 	Journal   journal.Usage
+	Disk      journal.Level // refusing, too, while something admitted waits for room
 	Pressure  float64
 	Totals    Totals
 	Live      int64
+	Dead      int // rows that no recall finds any more
 	Unindexed int
+	Policies  [IndexPolicyCount]PolicyUse
 	Memory    uint64 // bytes from the system, files not included
 	MemoryUse MemoryUse
 	// Replay is how far reading the journal back has come, in bytes.
@@ -75,10 +78,16 @@ func (e *Engine) Status() Status {
 	if f := e.failure.Load(); f != nil {
 		st.Failure = f.Message
 	}
+	st.Disk = e.room.diskLevel(st.Journal)
+	for p := range st.Policies {
+		st.Policies[p].InForce = e.policyTime(IndexPolicy(p))
+	}
 	for _, sl := range e.registry.all() {
 		s := sl.space.Stats()
 		st.Live += s.Live
+		st.Dead += s.Dead()
 		st.Unindexed += s.Unindexed
+		st.Policies[sl.lag.Policy()].Spaces++
 		if !s.Awake {
 			st.Checkpoint.Asleep++
 		}
@@ -182,17 +191,17 @@ func (e *Engine) Reading() telemetry.Reading {
 		r.CheckpointAge = max(0, e.opts.Clock.Now().Sub(cp.Created).Seconds())
 	}
 	for p := IndexNarrow; int(p) < IndexPolicyCount; p++ {
-		r.IndexPolicyTime = append(r.IndexPolicyTime, telemetry.PolicyTime{Policy: p.String(), Seconds: time.Duration(e.indexTime[p].Load()).Seconds()})
+		r.IndexPolicyTime = append(r.IndexPolicyTime, telemetry.PolicyTime{Policy: p.String(), Seconds: e.policyTime(p).Seconds()})
 	}
 	for _, sl := range all {
-		s := sl.space.Stats()
+		s := e.spaceStatus(sl.space, sl)
 		if !s.Awake {
 			r.SpacesAsleep++
 		}
 		r.Spaces = append(r.Spaces, telemetry.SpaceReading{
 			ID: string(sl.space.ID()), Generation: uint64(s.Generation), Observations: s.Live, Unindexed: s.Unindexed, Bytes: s.Bytes, Staleness: s.Staleness.Seconds(),
-			Memory:      telemetry.SpaceMemory{Anonymous: sl.space.MemoryNow(), Codes: s.ScannedBy, CodeRecall: s.CodeRecall},
-			IndexPolicy: int(sl.lag.Policy()),
+			Memory:      telemetry.SpaceMemory{Anonymous: s.Memory.Total(), Codes: s.ScannedBy, CodeRecall: s.CodeRecall},
+			IndexPolicy: int(s.Policy),
 		})
 	}
 	return r

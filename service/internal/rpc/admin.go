@@ -62,9 +62,11 @@ func (s adminService) status() *v1.ServerStatus {
 		Spaces: uint64(st.Spaces), ActiveSessions: uint64(st.Sessions), Pressure: float32(st.Pressure),
 		ObservationsTotal: st.Totals.Observations, RejectionsTotal: st.Totals.Rejections, RefusalsTotal: st.Totals.Refusals, RecallsTotal: st.Totals.Recalls,
 		Unindexed: uint64(st.Unindexed), Observations: uint64(max(0, st.Live)), MemoryBytes: st.Memory,
+		Memory: memoryStatus(st.MemoryUse), DeadRows: uint64(st.Dead), IndexPolicies: indexPolicies(st.Policies),
 		Journal: &v1.JournalStatus{
 			Bytes: uint64(st.Journal.Bytes), Segments: uint32(st.Journal.Segments), DurablePosition: uint64(st.Journal.Durable),
 			Commits: st.Journal.Syncs, DiskFreeBytes: st.Journal.DiskFree, Failure: st.Failure,
+			DiskLevel: resourceLevel(st.Disk), DiskTotalBytes: st.Journal.DiskTotal,
 		},
 	}
 	if st.ReplayTotal > 0 {

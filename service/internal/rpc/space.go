@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
 	"github.com/engram-stream/engram/service/internal/engine"
 	"github.com/engram-stream/engram/service/internal/fault"
@@ -101,30 +99,6 @@ func (s spaceService) DeleteSpace(ctx context.Context, r *v1.DeleteSpaceRequest)
 		return nil, err
 	}
 	return &v1.DeleteSpaceResponse{Forgotten: uint64(n)}, nil
-}
-
-func (s spaceService) describe(sp *space.Space) *v1.Space {
-	set, st := sp.Settings(), sp.Stats()
-	out := &v1.Space{
-		Id: string(set.ID), Incarnation: uint64(set.Incarnation), Dimension: uint32(set.Dimension), Metric: v1.Metric(set.Metric),
-		Generation: uint64(st.Generation), Observations: uint64(max(0, st.Live)), Unindexed: uint64(st.Unindexed), Bytes: uint64(max(0, st.Bytes)),
-		State: v1.SpaceState_SPACE_STATE_ACTIVE, IndexThreshold: uint64(set.IndexThreshold), CreatedAt: timestamp(set.CreatedAt),
-		HistoryWindow: durationpb.New(set.History), Quarantined: uint64(st.Quarantined), Asleep: !st.Awake,
-		Embedder: &v1.EmbedderSpec{Kind: set.Embedder.Kind, Model: set.Embedder.Model, Dimension: uint32(set.Embedder.Dimension)},
-	}
-	if q := set.Quotas; q != (space.Quotas{}) {
-		out.Quotas = &v1.Quotas{MaxObservations: uint64(q.MaxObservations), MaxBytes: uint64(q.MaxBytes)}
-	}
-	if r := set.Retention; r != (space.Retention{}) {
-		out.Retention = &v1.Retention{MaxAge: durationpb.New(r.MaxAge), MaxObservations: uint64(r.MaxObservations), MaxBytes: uint64(r.MaxBytes)}
-	}
-	switch s.h.engine.State() {
-	case engine.Replaying:
-		out.State = v1.SpaceState_SPACE_STATE_REPLAYING
-	case engine.Failed:
-		out.State = v1.SpaceState_SPACE_STATE_READ_ONLY
-	}
-	return out
 }
 
 // maxThreshold is the highest index threshold: more rows than a space holds.

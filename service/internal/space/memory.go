@@ -42,11 +42,16 @@ const (
 
 // measured is what a space took when that was last counted.
 type measured struct {
-	total  atomic.Int64
-	bytes  atomic.Int64 // Space.bytes at that time
+	last   atomic.Pointer[counted] // nil until it was
 	filter atomic.Int64
 	rows   atomic.Int64 // in the filter index at that time
 	limit  atomic.Int64 // 0 is none
+}
+
+// counted is what a space took at one moment.
+type counted struct {
+	parts Memory
+	bytes int64 // Space.bytes then
 }
 
 // Memory counts what the space takes now. It visits the rows that are not in
@@ -60,8 +65,7 @@ func (s *Space) Memory() (m Memory) {
 		sn.measure(&m)
 		m.Filter = s.filterBytes(sn)
 	}
-	s.memory.total.Store(m.Total())
-	s.memory.bytes.Store(bytes)
+	s.memory.last.Store(&counted{m, bytes})
 	return m
 }
 
@@ -109,8 +113,34 @@ func (s *Space) LimitMemory(bytes int64) { s.memory.limit.Store(bytes) }
 
 // MemoryNow estimates the memory of the space from what it was when it was
 // counted and what came since. It costs nothing.
-func (s *Space) MemoryNow() int64 {
-	return s.memory.total.Load() + max(0, s.bytes.Load()-s.memory.bytes.Load())
+func (s *Space) MemoryNow() int64 { return s.MemoryParts().Total() }
+
+// MemoryParts is [Space.MemoryNow] by what takes it: what came since are rows.
+func (s *Space) MemoryParts() (m Memory) {
+	now, before := s.bytes.Load(), int64(0)
+	if c := s.memory.last.Load(); c != nil {
+		m, before = c.parts, c.bytes
+	}
+	m.Rows += max(0, now-before)
+	return m
+}
+
+// Vectors is how many of the published rows have their vectors in memory, and how
+// many have them mapped from files. Of a space that is asleep, none has either.
+func (s *Space) Vectors() (resident, mapped int) {
+	sn := s.Current()
+	if sn.table == nil {
+		return 0, 0
+	}
+	for at, owner := range sn.table.view.Load().owners {
+		n := min(chunkRows, max(0, sn.rows-at<<chunkShift))
+		if inFile(owner) {
+			mapped += n
+		} else {
+			resident += n
+		}
+	}
+	return resident, mapped
 }
 
 // memoryRetry is when to come again: a checkpoint will have been made.

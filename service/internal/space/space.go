@@ -148,9 +148,17 @@ type Stats struct {
 	// where the vectors themselves are compared.
 	ScannedBy  string
 	CodeRecall float64
-	Awake      bool // its rows are in memory or mapped
-	Sound      bool // its checkpoint can be read
+	// CodeWidth is how many of the nearest by code are compared by their vectors,
+	// and CodeTrial how many rows there were when the codes were last checked.
+	CodeWidth, CodeTrial int
+	CodesWithheld        bool // since memory is short, see SpareCodes
+	Awake                bool // its rows are in memory or mapped
+	Sound                bool // its checkpoint can be read
 }
+
+// Dead is how many of the rows no recall finds any more: deleted, replaced or
+// quarantined.
+func (s Stats) Dead() int { return max(0, s.Rows-int(s.Live)) }
 
 // Stats returns the numbers of now.
 func (s *Space) Stats() Stats {
@@ -163,11 +171,12 @@ func (s *Space) Stats() Stats {
 		st.Bytes += int64(snap.graph.Bytes())
 	}
 	if t := snap.table; t != nil {
+		st.CodesWithheld = t.frugal.Load()
 		for kind := range codeKinds {
 			c := t.codes[kind].Load()
 			st.Bytes += c.bytes()
 			if c != nil {
-				st.ScannedBy, st.CodeRecall = c.kind.String(), c.recall
+				st.ScannedBy, st.CodeRecall, st.CodeWidth, st.CodeTrial = c.kind.String(), c.recall, c.width, c.fitted
 			}
 		}
 	}
@@ -224,4 +233,11 @@ func (s *Space) SpareCodes(on bool) (freed int64) {
 		return 0
 	}
 	return t.spare(on)
+}
+
+// SparesCodes reports whether a space that is awake makes no codes, as
+// [Space.SpareCodes] has said.
+func (s *Space) SparesCodes() bool {
+	t := s.table.Load()
+	return t != nil && t.frugal.Load()
 }

@@ -573,6 +573,329 @@ impl SessionState {
         }
     }
 }
+/// EmbedderSpec is the identity of what turns text into vectors. It is fixed
+/// for a space with its dimension, since vectors of two embedders cannot be
+/// compared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EmbedderSpec {
+    /// `none`, `hashing` (built in) or `openai` (any endpoint with that API).
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// The model's name and version.
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    /// The length of the vectors it makes.
+    #[prost(uint32, tag = "3")]
+    pub dimension: u32,
+}
+/// Quotas bound what one space may take. Zero is the server's limit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Quotas {
+    /// Live observations.
+    #[prost(uint64, tag = "1")]
+    pub max_observations: u64,
+    /// Bytes of live observations, vectors included.
+    #[prost(uint64, tag = "2")]
+    pub max_bytes: u64,
+}
+/// Retention says what a space forgets by itself. Zero is never.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retention {
+    /// Observations older than this (by the time they became visible) go.
+    #[prost(message, optional, tag = "1")]
+    pub max_age: ::core::option::Option<::prost_types::Duration>,
+    /// Beyond this many observations the oldest go.
+    #[prost(uint64, tag = "2")]
+    pub max_observations: u64,
+    /// Beyond this many bytes the oldest go: what live observations take with
+    /// their vectors, as in `Space.bytes`.
+    #[prost(uint64, tag = "3")]
+    pub max_bytes: u64,
+}
+/// IndexStatus is how a space is searched.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct IndexStatus {
+    /// What its rows are scanned by.
+    #[prost(enumeration = "ScanCodes", tag = "1")]
+    pub scanned_by: i32,
+    /// The recall@10 that these codes had in their last trial, 0..1; 0 without
+    /// codes.
+    #[prost(double, tag = "2")]
+    pub code_recall: f64,
+    /// How many of the nearest by code are compared anew by their vectors; 0
+    /// without codes.
+    #[prost(uint32, tag = "3")]
+    pub code_candidates: u32,
+    /// How many rows the space had at that trial, which is held again when it has
+    /// grown fourfold; 0 without codes.
+    #[prost(uint64, tag = "4")]
+    pub code_trial_rows: u64,
+    /// Memory is short: its codes were dropped, or none are made. Recalls are
+    /// slower, and lose nothing; codes are made when there is room.
+    #[prost(bool, tag = "5")]
+    pub codes_withheld: bool,
+    /// How rows that wait for its graph are dealt with.
+    #[prost(enumeration = "IndexPolicy", tag = "6")]
+    pub policy: i32,
+}
+/// SpaceMemory is the memory a space takes that the system cannot drop and read
+/// again from a file, in bytes, by what takes it. It is counted every second;
+/// rows that came since are added.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpaceMemory {
+    /// The sum of what follows.
+    #[prost(uint64, tag = "1")]
+    pub used: u64,
+    /// Rows that are not in files yet, with their vectors.
+    #[prost(uint64, tag = "2")]
+    pub rows: u64,
+    /// What finds rows by id.
+    #[prost(uint64, tag = "3")]
+    pub ids: u64,
+    /// What rows are compared by in place of their vectors.
+    #[prost(uint64, tag = "4")]
+    pub codes: u64,
+    /// Links of the graph.
+    #[prost(uint64, tag = "5")]
+    pub graph: u64,
+    /// What finds rows by metadata and context.
+    #[prost(uint64, tag = "6")]
+    pub filters: u64,
+    /// The marks of its sessions, and the space itself.
+    #[prost(uint64, tag = "7")]
+    pub rest: u64,
+    /// What `used` may come to; observations beyond are refused with
+    /// MEMORY_PRESSURE. 0 is no bound of its own.
+    #[prost(uint64, tag = "8")]
+    pub limit: u64,
+}
+/// Space is an isolated memory: its observations are seen from nowhere else.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Space {
+    /// Its name: 3–64 of \[a-z0-9\_-\].
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Tells it from an earlier space of the same name.
+    #[prost(uint64, tag = "2")]
+    pub incarnation: u64,
+    /// The length of its vectors; 0 until the first observation fixes it.
+    #[prost(uint32, tag = "3")]
+    pub dimension: u32,
+    /// How it compares.
+    #[prost(enumeration = "Metric", tag = "4")]
+    pub metric: i32,
+    /// What embeds its texts.
+    #[prost(message, optional, tag = "5")]
+    pub embedder: ::core::option::Option<EmbedderSpec>,
+    /// Its newest visible generation.
+    #[prost(uint64, tag = "6")]
+    pub generation: u64,
+    /// Live observations.
+    #[prost(uint64, tag = "7")]
+    pub observations: u64,
+    /// Rows that the graph does not hold yet, and that are scanned.
+    #[prost(uint64, tag = "8")]
+    pub unindexed: u64,
+    /// Bytes of memory its observations take.
+    #[prost(uint64, tag = "9")]
+    pub bytes: u64,
+    /// What it is doing.
+    #[prost(enumeration = "SpaceState", tag = "10")]
+    pub state: i32,
+    /// What it may take.
+    #[prost(message, optional, tag = "11")]
+    pub quotas: ::core::option::Option<Quotas>,
+    /// What it forgets by itself.
+    #[prost(message, optional, tag = "12")]
+    pub retention: ::core::option::Option<Retention>,
+    /// From how many rows on a graph is built; below, every row is scanned.
+    #[prost(uint64, tag = "13")]
+    pub index_threshold: u64,
+    /// When it was created.
+    #[prost(message, optional, tag = "14")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How long old generations can be asked for.
+    #[prost(message, optional, tag = "15")]
+    pub history_window: ::core::option::Option<::prost_types::Duration>,
+    /// Observations that were quarantined.
+    #[prost(uint64, tag = "16")]
+    pub quarantined: u64,
+    /// Its rows are on disk alone: the first recall or observation brings them
+    /// back, and takes a little longer.
+    #[prost(bool, tag = "17")]
+    pub asleep: bool,
+    /// How it is searched.
+    #[prost(message, optional, tag = "18")]
+    pub index: ::core::option::Option<IndexStatus>,
+    /// What memory it takes, by what takes it.
+    #[prost(message, optional, tag = "19")]
+    pub memory: ::core::option::Option<SpaceMemory>,
+    /// Rows that no recall finds any more: deleted, replaced or quarantined. They
+    /// keep their numbers, and are stepped over; checkpoints erase their bytes.
+    #[prost(uint64, tag = "20")]
+    pub dead_rows: u64,
+    /// Rows, dead ones included, whose full vectors are in memory. 0 while the
+    /// space is asleep.
+    #[prost(uint64, tag = "21")]
+    pub resident_rows: u64,
+    /// Rows, dead ones included, whose full vectors are mapped from the files of a
+    /// checkpoint: the system reads them when they are asked for. 0 while the space
+    /// is asleep.
+    #[prost(uint64, tag = "22")]
+    pub mapped_rows: u64,
+}
+/// Metric is how a space compares embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Metric {
+    /// Not set: COSINE.
+    Unspecified = 0,
+    /// The cosine of the angle, −1..1. Zero vectors are rejected.
+    Cosine = 1,
+    /// The dot product.
+    Dot = 2,
+    /// 1 / (1 + Euclidean distance), 0..1.
+    Euclidean = 3,
+}
+impl Metric {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "METRIC_UNSPECIFIED",
+            Self::Cosine => "METRIC_COSINE",
+            Self::Dot => "METRIC_DOT",
+            Self::Euclidean => "METRIC_EUCLIDEAN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "METRIC_UNSPECIFIED" => Some(Self::Unspecified),
+            "METRIC_COSINE" => Some(Self::Cosine),
+            "METRIC_DOT" => Some(Self::Dot),
+            "METRIC_EUCLIDEAN" => Some(Self::Euclidean),
+            _ => None,
+        }
+    }
+}
+/// SpaceState is what a space is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SpaceState {
+    /// Not set.
+    Unspecified = 0,
+    /// Takes observations and answers recalls.
+    Active = 1,
+    /// Replays its journal after a start.
+    Replaying = 2,
+    /// Answers recalls and takes nothing new.
+    ReadOnly = 3,
+}
+impl SpaceState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SPACE_STATE_UNSPECIFIED",
+            Self::Active => "SPACE_STATE_ACTIVE",
+            Self::Replaying => "SPACE_STATE_REPLAYING",
+            Self::ReadOnly => "SPACE_STATE_READ_ONLY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SPACE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SPACE_STATE_ACTIVE" => Some(Self::Active),
+            "SPACE_STATE_REPLAYING" => Some(Self::Replaying),
+            "SPACE_STATE_READ_ONLY" => Some(Self::ReadOnly),
+            _ => None,
+        }
+    }
+}
+/// ScanCodes is what the rows of a space that are scanned are compared by first.
+/// The nearest of them are compared anew by their vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ScanCodes {
+    /// Not known: the space is asleep, or the server is older than the field.
+    Unspecified = 0,
+    /// No codes: the vectors themselves. So it is while there are few rows, before
+    /// codes are made, where none passed its trial, and where they are withheld.
+    None = 1,
+    /// A bit for each component: its sign.
+    OneBit = 2,
+    /// Seven bits for each component.
+    SevenBit = 3,
+}
+impl ScanCodes {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SCAN_CODES_UNSPECIFIED",
+            Self::None => "SCAN_CODES_NONE",
+            Self::OneBit => "SCAN_CODES_ONE_BIT",
+            Self::SevenBit => "SCAN_CODES_SEVEN_BIT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SCAN_CODES_UNSPECIFIED" => Some(Self::Unspecified),
+            "SCAN_CODES_NONE" => Some(Self::None),
+            "SCAN_CODES_ONE_BIT" => Some(Self::OneBit),
+            "SCAN_CODES_SEVEN_BIT" => Some(Self::SevenBit),
+            _ => None,
+        }
+    }
+}
+/// IndexPolicy is how the rows that wait for the graph of a space are dealt with.
+/// None of them waits for being seen: they are scanned meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum IndexPolicy {
+    /// Not known: the server is older than the field.
+    Unspecified = 0,
+    /// Inserted as the space is configured.
+    Full = 1,
+    /// Inserted with a narrower search, since too many wait: with half the work for
+    /// each, and links that find a little less.
+    Narrow = 2,
+    /// Not inserted for now: many wait, and what comes in needs the processors.
+    Paused = 3,
+}
+impl IndexPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INDEX_POLICY_UNSPECIFIED",
+            Self::Full => "INDEX_POLICY_FULL",
+            Self::Narrow => "INDEX_POLICY_NARROW",
+            Self::Paused => "INDEX_POLICY_PAUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INDEX_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "INDEX_POLICY_FULL" => Some(Self::Full),
+            "INDEX_POLICY_NARROW" => Some(Self::Narrow),
+            "INDEX_POLICY_PAUSED" => Some(Self::Paused),
+            _ => None,
+        }
+    }
+}
 /// GetStatusRequest has nothing to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStatusRequest {}
@@ -655,6 +978,68 @@ pub struct ServerStatus {
     /// The checkpoints.
     #[prost(message, optional, tag = "18")]
     pub checkpoint: ::core::option::Option<CheckpointStatus>,
+    /// What memory is taken, by what takes it, and how that stands to its bounds.
+    #[prost(message, optional, tag = "19")]
+    pub memory: ::core::option::Option<MemoryStatus>,
+    /// Rows in all spaces that no recall finds any more; see `Space.dead_rows`.
+    #[prost(uint64, tag = "20")]
+    pub dead_rows: u64,
+    /// How spaces deal with rows that wait for their graphs: every policy once.
+    #[prost(message, repeated, tag = "21")]
+    pub index_policies: ::prost::alloc::vec::Vec<IndexPolicyStatus>,
+}
+/// MemoryStatus is the memory of spaces and of the queue that the system cannot
+/// drop and read again from a file, in bytes. It is counted every second. What
+/// the process takes beside that is in `ServerStatus.memory_bytes`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemoryStatus {
+    /// How it stands to its bounds.
+    #[prost(enumeration = "ResourceLevel", tag = "1")]
+    pub level: i32,
+    /// What spaces and the queue take: the sum of the parts below.
+    #[prost(uint64, tag = "2")]
+    pub used: u64,
+    /// What that may come to; 0 is no bound.
+    #[prost(uint64, tag = "3")]
+    pub budget: u64,
+    /// What the process may take; 0 is no bound.
+    #[prost(uint64, tag = "4")]
+    pub limit: u64,
+    /// Rows that are not in files yet, with their vectors.
+    #[prost(uint64, tag = "5")]
+    pub rows: u64,
+    /// What finds rows by id.
+    #[prost(uint64, tag = "6")]
+    pub ids: u64,
+    /// What rows are compared by in place of their vectors.
+    #[prost(uint64, tag = "7")]
+    pub codes: u64,
+    /// Links of graphs.
+    #[prost(uint64, tag = "8")]
+    pub graphs: u64,
+    /// What finds rows by metadata and context.
+    #[prost(uint64, tag = "9")]
+    pub filters: u64,
+    /// The marks of sessions, and the spaces themselves.
+    #[prost(uint64, tag = "10")]
+    pub rest: u64,
+    /// Observations in the queue.
+    #[prost(uint64, tag = "11")]
+    pub queue: u64,
+}
+/// IndexPolicyStatus is where an index policy is in force.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IndexPolicyStatus {
+    /// Which.
+    #[prost(enumeration = "IndexPolicy", tag = "1")]
+    pub policy: i32,
+    /// The spaces it is in force for.
+    #[prost(uint64, tag = "2")]
+    pub spaces: u64,
+    /// How long it was in force since the start, over all spaces; not counted for
+    /// FULL.
+    #[prost(message, optional, tag = "3")]
+    pub time_in_force: ::core::option::Option<::prost_types::Duration>,
 }
 /// LaneStatus is one lane of the queue.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -718,6 +1103,12 @@ pub struct JournalStatus {
     /// What made it stop; empty while it works.
     #[prost(string, tag = "6")]
     pub failure: ::prost::alloc::string::String,
+    /// How the room on its file system stands to the watermarks.
+    #[prost(enumeration = "ResourceLevel", tag = "7")]
+    pub disk_level: i32,
+    /// Bytes its file system has in all.
+    #[prost(uint64, tag = "8")]
+    pub disk_total_bytes: u64,
 }
 /// ReplayStatus is how far the start has come with reading the journal back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -982,6 +1373,44 @@ impl ServerState {
             "SERVER_STATE_SERVING" => Some(Self::Serving),
             "SERVER_STATE_DRAINING" => Some(Self::Draining),
             "SERVER_STATE_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// ResourceLevel is how what there is of memory or disk stands to its watermarks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ResourceLevel {
+    /// Not known: the server is older than the field.
+    Unspecified = 0,
+    /// There is enough.
+    Ok = 1,
+    /// It is filling up: clients are slowed down.
+    Warning = 2,
+    /// It is full: new observations are refused until there is room, and recalls
+    /// are answered.
+    Refusing = 3,
+}
+impl ResourceLevel {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESOURCE_LEVEL_UNSPECIFIED",
+            Self::Ok => "RESOURCE_LEVEL_OK",
+            Self::Warning => "RESOURCE_LEVEL_WARNING",
+            Self::Refusing => "RESOURCE_LEVEL_REFUSING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESOURCE_LEVEL_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESOURCE_LEVEL_OK" => Some(Self::Ok),
+            "RESOURCE_LEVEL_WARNING" => Some(Self::Warning),
+            "RESOURCE_LEVEL_REFUSING" => Some(Self::Refusing),
             _ => None,
         }
     }
@@ -2175,175 +2604,6 @@ pub mod memory_service_client {
         }
     }
 }
-/// EmbedderSpec is the identity of what turns text into vectors. It is fixed
-/// for a space with its dimension, since vectors of two embedders cannot be
-/// compared.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EmbedderSpec {
-    /// `none`, `hashing` (built in) or `openai` (any endpoint with that API).
-    #[prost(string, tag = "1")]
-    pub kind: ::prost::alloc::string::String,
-    /// The model's name and version.
-    #[prost(string, tag = "2")]
-    pub model: ::prost::alloc::string::String,
-    /// The length of the vectors it makes.
-    #[prost(uint32, tag = "3")]
-    pub dimension: u32,
-}
-/// Quotas bound what one space may take. Zero is the server's limit.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Quotas {
-    /// Live observations.
-    #[prost(uint64, tag = "1")]
-    pub max_observations: u64,
-    /// Bytes of live observations, vectors included.
-    #[prost(uint64, tag = "2")]
-    pub max_bytes: u64,
-}
-/// Retention says what a space forgets by itself. Zero is never.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Retention {
-    /// Observations older than this (by the time they became visible) go.
-    #[prost(message, optional, tag = "1")]
-    pub max_age: ::core::option::Option<::prost_types::Duration>,
-    /// Beyond this many observations the oldest go.
-    #[prost(uint64, tag = "2")]
-    pub max_observations: u64,
-    /// Beyond this many bytes the oldest go: what live observations take with
-    /// their vectors, as in `Space.bytes`.
-    #[prost(uint64, tag = "3")]
-    pub max_bytes: u64,
-}
-/// Space is an isolated memory: its observations are seen from nowhere else.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Space {
-    /// Its name: 3–64 of \[a-z0-9\_-\].
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// Tells it from an earlier space of the same name.
-    #[prost(uint64, tag = "2")]
-    pub incarnation: u64,
-    /// The length of its vectors; 0 until the first observation fixes it.
-    #[prost(uint32, tag = "3")]
-    pub dimension: u32,
-    /// How it compares.
-    #[prost(enumeration = "Metric", tag = "4")]
-    pub metric: i32,
-    /// What embeds its texts.
-    #[prost(message, optional, tag = "5")]
-    pub embedder: ::core::option::Option<EmbedderSpec>,
-    /// Its newest visible generation.
-    #[prost(uint64, tag = "6")]
-    pub generation: u64,
-    /// Live observations.
-    #[prost(uint64, tag = "7")]
-    pub observations: u64,
-    /// Rows that the graph does not hold yet, and that are scanned.
-    #[prost(uint64, tag = "8")]
-    pub unindexed: u64,
-    /// Bytes of memory its observations take.
-    #[prost(uint64, tag = "9")]
-    pub bytes: u64,
-    /// What it is doing.
-    #[prost(enumeration = "SpaceState", tag = "10")]
-    pub state: i32,
-    /// What it may take.
-    #[prost(message, optional, tag = "11")]
-    pub quotas: ::core::option::Option<Quotas>,
-    /// What it forgets by itself.
-    #[prost(message, optional, tag = "12")]
-    pub retention: ::core::option::Option<Retention>,
-    /// From how many rows on a graph is built; below, every row is scanned.
-    #[prost(uint64, tag = "13")]
-    pub index_threshold: u64,
-    /// When it was created.
-    #[prost(message, optional, tag = "14")]
-    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// How long old generations can be asked for.
-    #[prost(message, optional, tag = "15")]
-    pub history_window: ::core::option::Option<::prost_types::Duration>,
-    /// Observations that were quarantined.
-    #[prost(uint64, tag = "16")]
-    pub quarantined: u64,
-    /// Its rows are on disk alone: the first recall or observation brings them
-    /// back, and takes a little longer.
-    #[prost(bool, tag = "17")]
-    pub asleep: bool,
-}
-/// Metric is how a space compares embeddings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Metric {
-    /// Not set: COSINE.
-    Unspecified = 0,
-    /// The cosine of the angle, −1..1. Zero vectors are rejected.
-    Cosine = 1,
-    /// The dot product.
-    Dot = 2,
-    /// 1 / (1 + Euclidean distance), 0..1.
-    Euclidean = 3,
-}
-impl Metric {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "METRIC_UNSPECIFIED",
-            Self::Cosine => "METRIC_COSINE",
-            Self::Dot => "METRIC_DOT",
-            Self::Euclidean => "METRIC_EUCLIDEAN",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "METRIC_UNSPECIFIED" => Some(Self::Unspecified),
-            "METRIC_COSINE" => Some(Self::Cosine),
-            "METRIC_DOT" => Some(Self::Dot),
-            "METRIC_EUCLIDEAN" => Some(Self::Euclidean),
-            _ => None,
-        }
-    }
-}
-/// SpaceState is what a space is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum SpaceState {
-    /// Not set.
-    Unspecified = 0,
-    /// Takes observations and answers recalls.
-    Active = 1,
-    /// Replays its journal after a start.
-    Replaying = 2,
-    /// Answers recalls and takes nothing new.
-    ReadOnly = 3,
-}
-impl SpaceState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SPACE_STATE_UNSPECIFIED",
-            Self::Active => "SPACE_STATE_ACTIVE",
-            Self::Replaying => "SPACE_STATE_REPLAYING",
-            Self::ReadOnly => "SPACE_STATE_READ_ONLY",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SPACE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "SPACE_STATE_ACTIVE" => Some(Self::Active),
-            "SPACE_STATE_REPLAYING" => Some(Self::Replaying),
-            "SPACE_STATE_READ_ONLY" => Some(Self::ReadOnly),
-            _ => None,
-        }
-    }
-}
 /// CreateSpaceRequest describes a space.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSpaceRequest {
@@ -2376,7 +2636,7 @@ pub struct CreateSpaceRequest {
     pub history_window: ::core::option::Option<::prost_types::Duration>,
 }
 /// CreateSpaceResponse carries the space.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateSpaceResponse {
     /// The space as it stands.
     #[prost(message, optional, tag = "1")]
@@ -2393,7 +2653,7 @@ pub struct GetSpaceRequest {
     pub space: ::prost::alloc::string::String,
 }
 /// GetSpaceResponse carries the space.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetSpaceResponse {
     /// The space as it stands.
     #[prost(message, optional, tag = "1")]
@@ -2439,7 +2699,7 @@ pub struct UpdateSpaceRequest {
     pub index_threshold: ::core::option::Option<u64>,
 }
 /// UpdateSpaceResponse carries the space.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateSpaceResponse {
     /// The space as it stands.
     #[prost(message, optional, tag = "1")]

@@ -85,6 +85,64 @@ func (ServerState) EnumDescriptor() ([]byte, []int) {
 	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{0}
 }
 
+// ResourceLevel is how what there is of memory or disk stands to its watermarks.
+type ResourceLevel int32
+
+const (
+	// Not known: the server is older than the field.
+	ResourceLevel_RESOURCE_LEVEL_UNSPECIFIED ResourceLevel = 0
+	// There is enough.
+	ResourceLevel_RESOURCE_LEVEL_OK ResourceLevel = 1
+	// It is filling up: clients are slowed down.
+	ResourceLevel_RESOURCE_LEVEL_WARNING ResourceLevel = 2
+	// It is full: new observations are refused until there is room, and recalls
+	// are answered.
+	ResourceLevel_RESOURCE_LEVEL_REFUSING ResourceLevel = 3
+)
+
+// Enum value maps for ResourceLevel.
+var (
+	ResourceLevel_name = map[int32]string{
+		0: "RESOURCE_LEVEL_UNSPECIFIED",
+		1: "RESOURCE_LEVEL_OK",
+		2: "RESOURCE_LEVEL_WARNING",
+		3: "RESOURCE_LEVEL_REFUSING",
+	}
+	ResourceLevel_value = map[string]int32{
+		"RESOURCE_LEVEL_UNSPECIFIED": 0,
+		"RESOURCE_LEVEL_OK":          1,
+		"RESOURCE_LEVEL_WARNING":     2,
+		"RESOURCE_LEVEL_REFUSING":    3,
+	}
+)
+
+func (x ResourceLevel) Enum() *ResourceLevel {
+	p := new(ResourceLevel)
+	*p = x
+	return p
+}
+
+func (x ResourceLevel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ResourceLevel) Descriptor() protoreflect.EnumDescriptor {
+	return file_engram_v1_admin_service_proto_enumTypes[1].Descriptor()
+}
+
+func (ResourceLevel) Type() protoreflect.EnumType {
+	return &file_engram_v1_admin_service_proto_enumTypes[1]
+}
+
+func (x ResourceLevel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ResourceLevel.Descriptor instead.
+func (ResourceLevel) EnumDescriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{1}
+}
+
 // GetStatusRequest has nothing to say.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -299,7 +357,13 @@ type ServerStatus struct {
 	// nothing to read.
 	Replay *ReplayStatus `protobuf:"bytes,17,opt,name=replay,proto3" json:"replay,omitempty"`
 	// The checkpoints.
-	Checkpoint    *CheckpointStatus `protobuf:"bytes,18,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Checkpoint *CheckpointStatus `protobuf:"bytes,18,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// What memory is taken, by what takes it, and how that stands to its bounds.
+	Memory *MemoryStatus `protobuf:"bytes,19,opt,name=memory,proto3" json:"memory,omitempty"`
+	// Rows in all spaces that no recall finds any more; see `Space.dead_rows`.
+	DeadRows uint64 `protobuf:"varint,20,opt,name=dead_rows,json=deadRows,proto3" json:"dead_rows,omitempty"`
+	// How spaces deal with rows that wait for their graphs: every policy once.
+	IndexPolicies []*IndexPolicyStatus `protobuf:"bytes,21,rep,name=index_policies,json=indexPolicies,proto3" json:"index_policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -460,6 +524,230 @@ func (x *ServerStatus) GetCheckpoint() *CheckpointStatus {
 	return nil
 }
 
+func (x *ServerStatus) GetMemory() *MemoryStatus {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+func (x *ServerStatus) GetDeadRows() uint64 {
+	if x != nil {
+		return x.DeadRows
+	}
+	return 0
+}
+
+func (x *ServerStatus) GetIndexPolicies() []*IndexPolicyStatus {
+	if x != nil {
+		return x.IndexPolicies
+	}
+	return nil
+}
+
+// MemoryStatus is the memory of spaces and of the queue that the system cannot
+// drop and read again from a file, in bytes. It is counted every second. What
+// the process takes beside that is in `ServerStatus.memory_bytes`.
+type MemoryStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it stands to its bounds.
+	Level ResourceLevel `protobuf:"varint,1,opt,name=level,proto3,enum=engram.v1.ResourceLevel" json:"level,omitempty"`
+	// What spaces and the queue take: the sum of the parts below.
+	Used uint64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// What that may come to; 0 is no bound.
+	Budget uint64 `protobuf:"varint,3,opt,name=budget,proto3" json:"budget,omitempty"`
+	// What the process may take; 0 is no bound.
+	Limit uint64 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Rows that are not in files yet, with their vectors.
+	Rows uint64 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	// What finds rows by id.
+	Ids uint64 `protobuf:"varint,6,opt,name=ids,proto3" json:"ids,omitempty"`
+	// What rows are compared by in place of their vectors.
+	Codes uint64 `protobuf:"varint,7,opt,name=codes,proto3" json:"codes,omitempty"`
+	// Links of graphs.
+	Graphs uint64 `protobuf:"varint,8,opt,name=graphs,proto3" json:"graphs,omitempty"`
+	// What finds rows by metadata and context.
+	Filters uint64 `protobuf:"varint,9,opt,name=filters,proto3" json:"filters,omitempty"`
+	// The marks of sessions, and the spaces themselves.
+	Rest uint64 `protobuf:"varint,10,opt,name=rest,proto3" json:"rest,omitempty"`
+	// Observations in the queue.
+	Queue         uint64 `protobuf:"varint,11,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryStatus) Reset() {
+	*x = MemoryStatus{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryStatus) ProtoMessage() {}
+
+func (x *MemoryStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryStatus.ProtoReflect.Descriptor instead.
+func (*MemoryStatus) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MemoryStatus) GetLevel() ResourceLevel {
+	if x != nil {
+		return x.Level
+	}
+	return ResourceLevel_RESOURCE_LEVEL_UNSPECIFIED
+}
+
+func (x *MemoryStatus) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetBudget() uint64 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetRows() uint64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetIds() uint64 {
+	if x != nil {
+		return x.Ids
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetCodes() uint64 {
+	if x != nil {
+		return x.Codes
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetGraphs() uint64 {
+	if x != nil {
+		return x.Graphs
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetFilters() uint64 {
+	if x != nil {
+		return x.Filters
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetRest() uint64 {
+	if x != nil {
+		return x.Rest
+	}
+	return 0
+}
+
+func (x *MemoryStatus) GetQueue() uint64 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+// IndexPolicyStatus is where an index policy is in force.
+type IndexPolicyStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which.
+	Policy IndexPolicy `protobuf:"varint,1,opt,name=policy,proto3,enum=engram.v1.IndexPolicy" json:"policy,omitempty"`
+	// The spaces it is in force for.
+	Spaces uint64 `protobuf:"varint,2,opt,name=spaces,proto3" json:"spaces,omitempty"`
+	// How long it was in force since the start, over all spaces; not counted for
+	// FULL.
+	TimeInForce   *durationpb.Duration `protobuf:"bytes,3,opt,name=time_in_force,json=timeInForce,proto3" json:"time_in_force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IndexPolicyStatus) Reset() {
+	*x = IndexPolicyStatus{}
+	mi := &file_engram_v1_admin_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IndexPolicyStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IndexPolicyStatus) ProtoMessage() {}
+
+func (x *IndexPolicyStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_admin_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IndexPolicyStatus.ProtoReflect.Descriptor instead.
+func (*IndexPolicyStatus) Descriptor() ([]byte, []int) {
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *IndexPolicyStatus) GetPolicy() IndexPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return IndexPolicy_INDEX_POLICY_UNSPECIFIED
+}
+
+func (x *IndexPolicyStatus) GetSpaces() uint64 {
+	if x != nil {
+		return x.Spaces
+	}
+	return 0
+}
+
+func (x *IndexPolicyStatus) GetTimeInForce() *durationpb.Duration {
+	if x != nil {
+		return x.TimeInForce
+	}
+	return nil
+}
+
 // LaneStatus is one lane of the queue.
 type LaneStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -481,7 +769,7 @@ type LaneStatus struct {
 
 func (x *LaneStatus) Reset() {
 	*x = LaneStatus{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[5]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +781,7 @@ func (x *LaneStatus) String() string {
 func (*LaneStatus) ProtoMessage() {}
 
 func (x *LaneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[5]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +794,7 @@ func (x *LaneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaneStatus.ProtoReflect.Descriptor instead.
 func (*LaneStatus) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{5}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LaneStatus) GetPriority() Priority {
@@ -570,7 +858,7 @@ type WorkerStatus struct {
 
 func (x *WorkerStatus) Reset() {
 	*x = WorkerStatus{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[6]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +870,7 @@ func (x *WorkerStatus) String() string {
 func (*WorkerStatus) ProtoMessage() {}
 
 func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[6]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +883,7 @@ func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerStatus.ProtoReflect.Descriptor instead.
 func (*WorkerStatus) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{6}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WorkerStatus) GetWorkerId() uint32 {
@@ -647,14 +935,18 @@ type JournalStatus struct {
 	// Bytes free on its file system.
 	DiskFreeBytes uint64 `protobuf:"varint,5,opt,name=disk_free_bytes,json=diskFreeBytes,proto3" json:"disk_free_bytes,omitempty"`
 	// What made it stop; empty while it works.
-	Failure       string `protobuf:"bytes,6,opt,name=failure,proto3" json:"failure,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Failure string `protobuf:"bytes,6,opt,name=failure,proto3" json:"failure,omitempty"`
+	// How the room on its file system stands to the watermarks.
+	DiskLevel ResourceLevel `protobuf:"varint,7,opt,name=disk_level,json=diskLevel,proto3,enum=engram.v1.ResourceLevel" json:"disk_level,omitempty"`
+	// Bytes its file system has in all.
+	DiskTotalBytes uint64 `protobuf:"varint,8,opt,name=disk_total_bytes,json=diskTotalBytes,proto3" json:"disk_total_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *JournalStatus) Reset() {
 	*x = JournalStatus{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[7]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +958,7 @@ func (x *JournalStatus) String() string {
 func (*JournalStatus) ProtoMessage() {}
 
 func (x *JournalStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[7]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +971,7 @@ func (x *JournalStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStatus.ProtoReflect.Descriptor instead.
 func (*JournalStatus) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{7}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JournalStatus) GetBytes() uint64 {
@@ -724,6 +1016,20 @@ func (x *JournalStatus) GetFailure() string {
 	return ""
 }
 
+func (x *JournalStatus) GetDiskLevel() ResourceLevel {
+	if x != nil {
+		return x.DiskLevel
+	}
+	return ResourceLevel_RESOURCE_LEVEL_UNSPECIFIED
+}
+
+func (x *JournalStatus) GetDiskTotalBytes() uint64 {
+	if x != nil {
+		return x.DiskTotalBytes
+	}
+	return 0
+}
+
 // ReplayStatus is how far the start has come with reading the journal back.
 type ReplayStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -737,7 +1043,7 @@ type ReplayStatus struct {
 
 func (x *ReplayStatus) Reset() {
 	*x = ReplayStatus{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +1055,7 @@ func (x *ReplayStatus) String() string {
 func (*ReplayStatus) ProtoMessage() {}
 
 func (x *ReplayStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[8]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -762,7 +1068,7 @@ func (x *ReplayStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayStatus.ProtoReflect.Descriptor instead.
 func (*ReplayStatus) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{8}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReplayStatus) GetPosition() uint64 {
@@ -806,7 +1112,7 @@ type CheckpointStatus struct {
 
 func (x *CheckpointStatus) Reset() {
 	*x = CheckpointStatus{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +1124,7 @@ func (x *CheckpointStatus) String() string {
 func (*CheckpointStatus) ProtoMessage() {}
 
 func (x *CheckpointStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[9]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +1137,7 @@ func (x *CheckpointStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointStatus.ProtoReflect.Descriptor instead.
 func (*CheckpointStatus) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{9}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CheckpointStatus) GetCatalog() uint64 {
@@ -905,7 +1211,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1223,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[10]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1236,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{10}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListSessionsRequest) GetSpace() string {
@@ -967,7 +1273,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1285,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[11]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1298,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{11}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*SessionInfo {
@@ -1046,7 +1352,7 @@ type SessionInfo struct {
 
 func (x *SessionInfo) Reset() {
 	*x = SessionInfo{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1364,7 @@ func (x *SessionInfo) String() string {
 func (*SessionInfo) ProtoMessage() {}
 
 func (x *SessionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[12]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1377,7 @@ func (x *SessionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionInfo.ProtoReflect.Descriptor instead.
 func (*SessionInfo) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SessionInfo) GetSessionId() string {
@@ -1185,7 +1491,7 @@ type CloseSessionRequest struct {
 
 func (x *CloseSessionRequest) Reset() {
 	*x = CloseSessionRequest{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[13]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1503,7 @@ func (x *CloseSessionRequest) String() string {
 func (*CloseSessionRequest) ProtoMessage() {}
 
 func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[13]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1516,7 @@ func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionRequest.ProtoReflect.Descriptor instead.
 func (*CloseSessionRequest) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{13}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CloseSessionRequest) GetSessionId() string {
@@ -1238,7 +1544,7 @@ type CloseSessionResponse struct {
 
 func (x *CloseSessionResponse) Reset() {
 	*x = CloseSessionResponse{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[14]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1556,7 @@ func (x *CloseSessionResponse) String() string {
 func (*CloseSessionResponse) ProtoMessage() {}
 
 func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[14]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1569,7 @@ func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionResponse.ProtoReflect.Descriptor instead.
 func (*CloseSessionResponse) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CloseSessionResponse) GetSession() *SessionInfo {
@@ -1286,7 +1592,7 @@ type CheckpointRequest struct {
 
 func (x *CheckpointRequest) Reset() {
 	*x = CheckpointRequest{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[15]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1604,7 @@ func (x *CheckpointRequest) String() string {
 func (*CheckpointRequest) ProtoMessage() {}
 
 func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[15]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1617,7 @@ func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
 func (*CheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{15}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CheckpointRequest) GetErase() bool {
@@ -1340,7 +1646,7 @@ type CheckpointResponse struct {
 
 func (x *CheckpointResponse) Reset() {
 	*x = CheckpointResponse{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[16]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1658,7 @@ func (x *CheckpointResponse) String() string {
 func (*CheckpointResponse) ProtoMessage() {}
 
 func (x *CheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[16]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1671,7 @@ func (x *CheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointResponse.ProtoReflect.Descriptor instead.
 func (*CheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{16}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CheckpointResponse) GetCatalog() uint64 {
@@ -1412,7 +1718,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[17]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1730,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[17]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1743,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{17}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{19}
 }
 
 // BackupResponse is a part of a backup: `begin` first, then the chunks file by
@@ -1459,7 +1765,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[18]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1777,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[18]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1790,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{18}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BackupResponse) GetPart() isBackupResponse_Part {
@@ -1566,7 +1872,7 @@ type BackupBegin struct {
 
 func (x *BackupBegin) Reset() {
 	*x = BackupBegin{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[19]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1884,7 @@ func (x *BackupBegin) String() string {
 func (*BackupBegin) ProtoMessage() {}
 
 func (x *BackupBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[19]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1897,7 @@ func (x *BackupBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupBegin.ProtoReflect.Descriptor instead.
 func (*BackupBegin) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{19}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BackupBegin) GetCatalog() []byte {
@@ -1645,7 +1951,7 @@ type BackupChunk struct {
 
 func (x *BackupChunk) Reset() {
 	*x = BackupChunk{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[20]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1963,7 @@ func (x *BackupChunk) String() string {
 func (*BackupChunk) ProtoMessage() {}
 
 func (x *BackupChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[20]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1976,7 @@ func (x *BackupChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupChunk.ProtoReflect.Descriptor instead.
 func (*BackupChunk) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{20}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BackupChunk) GetFile() uint64 {
@@ -1707,7 +2013,7 @@ type BackupEnd struct {
 
 func (x *BackupEnd) Reset() {
 	*x = BackupEnd{}
-	mi := &file_engram_v1_admin_service_proto_msgTypes[21]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +2025,7 @@ func (x *BackupEnd) String() string {
 func (*BackupEnd) ProtoMessage() {}
 
 func (x *BackupEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_admin_service_proto_msgTypes[21]
+	mi := &file_engram_v1_admin_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +2038,7 @@ func (x *BackupEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupEnd.ProtoReflect.Descriptor instead.
 func (*BackupEnd) Descriptor() ([]byte, []int) {
-	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{21}
+	return file_engram_v1_admin_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BackupEnd) GetFiles() uint64 {
@@ -1753,14 +2059,14 @@ var File_engram_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengram/v1/admin_service.proto\x12\tengram.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bengram/v1/observation.proto\x1a\x17engram/v1/session.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
+	"\x1dengram/v1/admin_service.proto\x12\tengram.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bengram/v1/observation.proto\x1a\x17engram/v1/session.proto\x1a\x15engram/v1/space.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
 	"\x10GetStatusRequest\"D\n" +
 	"\x11GetStatusResponse\x12/\n" +
 	"\x06status\x18\x01 \x01(\v2\x17.engram.v1.ServerStatusR\x06status\"K\n" +
 	"\x12WatchStatusRequest\x125\n" +
 	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\binterval\"F\n" +
 	"\x13WatchStatusResponse\x12/\n" +
-	"\x06status\x18\x01 \x01(\v2\x17.engram.v1.ServerStatusR\x06status\"\xfb\x05\n" +
+	"\x06status\x18\x01 \x01(\v2\x17.engram.v1.ServerStatusR\x06status\"\x8e\a\n" +
 	"\fServerStatus\x12,\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x16.engram.v1.ServerStateR\x05state\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x129\n" +
@@ -1783,7 +2089,27 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\x06replay\x18\x11 \x01(\v2\x17.engram.v1.ReplayStatusR\x06replay\x12;\n" +
 	"\n" +
 	"checkpoint\x18\x12 \x01(\v2\x1b.engram.v1.CheckpointStatusR\n" +
-	"checkpoint\"\xc8\x01\n" +
+	"checkpoint\x12/\n" +
+	"\x06memory\x18\x13 \x01(\v2\x17.engram.v1.MemoryStatusR\x06memory\x12\x1b\n" +
+	"\tdead_rows\x18\x14 \x01(\x04R\bdeadRows\x12C\n" +
+	"\x0eindex_policies\x18\x15 \x03(\v2\x1c.engram.v1.IndexPolicyStatusR\rindexPolicies\"\x98\x02\n" +
+	"\fMemoryStatus\x12.\n" +
+	"\x05level\x18\x01 \x01(\x0e2\x18.engram.v1.ResourceLevelR\x05level\x12\x12\n" +
+	"\x04used\x18\x02 \x01(\x04R\x04used\x12\x16\n" +
+	"\x06budget\x18\x03 \x01(\x04R\x06budget\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x04R\x05limit\x12\x12\n" +
+	"\x04rows\x18\x05 \x01(\x04R\x04rows\x12\x10\n" +
+	"\x03ids\x18\x06 \x01(\x04R\x03ids\x12\x14\n" +
+	"\x05codes\x18\a \x01(\x04R\x05codes\x12\x16\n" +
+	"\x06graphs\x18\b \x01(\x04R\x06graphs\x12\x18\n" +
+	"\afilters\x18\t \x01(\x04R\afilters\x12\x12\n" +
+	"\x04rest\x18\n" +
+	" \x01(\x04R\x04rest\x12\x14\n" +
+	"\x05queue\x18\v \x01(\x04R\x05queue\"\x9a\x01\n" +
+	"\x11IndexPolicyStatus\x12.\n" +
+	"\x06policy\x18\x01 \x01(\x0e2\x16.engram.v1.IndexPolicyR\x06policy\x12\x16\n" +
+	"\x06spaces\x18\x02 \x01(\x04R\x06spaces\x12=\n" +
+	"\rtime_in_force\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vtimeInForce\"\xc8\x01\n" +
 	"\n" +
 	"LaneStatus\x12/\n" +
 	"\bpriority\x18\x01 \x01(\x0e2\x13.engram.v1.PriorityR\bpriority\x12\x14\n" +
@@ -1797,14 +2123,17 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\vutilization\x18\x02 \x01(\x02R\vutilization\x12\x18\n" +
 	"\abatches\x18\x03 \x01(\x04R\abatches\x12\x16\n" +
 	"\x06stolen\x18\x04 \x01(\x04R\x06stolen\x12\x16\n" +
-	"\x06panics\x18\x05 \x01(\x04R\x06panics\"\xc8\x01\n" +
+	"\x06panics\x18\x05 \x01(\x04R\x06panics\"\xab\x02\n" +
 	"\rJournalStatus\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x1a\n" +
 	"\bsegments\x18\x02 \x01(\rR\bsegments\x12)\n" +
 	"\x10durable_position\x18\x03 \x01(\x04R\x0fdurablePosition\x12\x18\n" +
 	"\acommits\x18\x04 \x01(\x04R\acommits\x12&\n" +
 	"\x0fdisk_free_bytes\x18\x05 \x01(\x04R\rdiskFreeBytes\x12\x18\n" +
-	"\afailure\x18\x06 \x01(\tR\afailure\"@\n" +
+	"\afailure\x18\x06 \x01(\tR\afailure\x127\n" +
+	"\n" +
+	"disk_level\x18\a \x01(\x0e2\x18.engram.v1.ResourceLevelR\tdiskLevel\x12(\n" +
+	"\x10disk_total_bytes\x18\b \x01(\x04R\x0ediskTotalBytes\"@\n" +
 	"\fReplayStatus\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\"\xa6\x02\n" +
@@ -1885,7 +2214,12 @@ const file_engram_v1_admin_service_proto_rawDesc = "" +
 	"\x16SERVER_STATE_REPLAYING\x10\x01\x12\x18\n" +
 	"\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n" +
 	"\x15SERVER_STATE_DRAINING\x10\x03\x12\x17\n" +
-	"\x13SERVER_STATE_FAILED\x10\x042\xde\x03\n" +
+	"\x13SERVER_STATE_FAILED\x10\x04*\x7f\n" +
+	"\rResourceLevel\x12\x1e\n" +
+	"\x1aRESOURCE_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11RESOURCE_LEVEL_OK\x10\x01\x12\x1a\n" +
+	"\x16RESOURCE_LEVEL_WARNING\x10\x02\x12\x1b\n" +
+	"\x17RESOURCE_LEVEL_REFUSING\x10\x032\xde\x03\n" +
 	"\fAdminService\x12K\n" +
 	"\tGetStatus\x12\x1b.engram.v1.GetStatusRequest\x1a\x1c.engram.v1.GetStatusResponse\"\x03\x90\x02\x01\x12N\n" +
 	"\vWatchStatus\x12\x1d.engram.v1.WatchStatusRequest\x1a\x1e.engram.v1.WatchStatusResponse0\x01\x12T\n" +
@@ -1909,79 +2243,89 @@ func file_engram_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_engram_v1_admin_service_proto_rawDescData
 }
 
-var file_engram_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_engram_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_engram_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_engram_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_engram_v1_admin_service_proto_goTypes = []any{
 	(ServerState)(0),              // 0: engram.v1.ServerState
-	(*GetStatusRequest)(nil),      // 1: engram.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 2: engram.v1.GetStatusResponse
-	(*WatchStatusRequest)(nil),    // 3: engram.v1.WatchStatusRequest
-	(*WatchStatusResponse)(nil),   // 4: engram.v1.WatchStatusResponse
-	(*ServerStatus)(nil),          // 5: engram.v1.ServerStatus
-	(*LaneStatus)(nil),            // 6: engram.v1.LaneStatus
-	(*WorkerStatus)(nil),          // 7: engram.v1.WorkerStatus
-	(*JournalStatus)(nil),         // 8: engram.v1.JournalStatus
-	(*ReplayStatus)(nil),          // 9: engram.v1.ReplayStatus
-	(*CheckpointStatus)(nil),      // 10: engram.v1.CheckpointStatus
-	(*ListSessionsRequest)(nil),   // 11: engram.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),  // 12: engram.v1.ListSessionsResponse
-	(*SessionInfo)(nil),           // 13: engram.v1.SessionInfo
-	(*CloseSessionRequest)(nil),   // 14: engram.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil),  // 15: engram.v1.CloseSessionResponse
-	(*CheckpointRequest)(nil),     // 16: engram.v1.CheckpointRequest
-	(*CheckpointResponse)(nil),    // 17: engram.v1.CheckpointResponse
-	(*BackupRequest)(nil),         // 18: engram.v1.BackupRequest
-	(*BackupResponse)(nil),        // 19: engram.v1.BackupResponse
-	(*BackupBegin)(nil),           // 20: engram.v1.BackupBegin
-	(*BackupChunk)(nil),           // 21: engram.v1.BackupChunk
-	(*BackupEnd)(nil),             // 22: engram.v1.BackupEnd
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(Priority)(0),                 // 25: engram.v1.Priority
-	(SessionState)(0),             // 26: engram.v1.SessionState
-	(*Credits)(nil),               // 27: engram.v1.Credits
+	(ResourceLevel)(0),            // 1: engram.v1.ResourceLevel
+	(*GetStatusRequest)(nil),      // 2: engram.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),     // 3: engram.v1.GetStatusResponse
+	(*WatchStatusRequest)(nil),    // 4: engram.v1.WatchStatusRequest
+	(*WatchStatusResponse)(nil),   // 5: engram.v1.WatchStatusResponse
+	(*ServerStatus)(nil),          // 6: engram.v1.ServerStatus
+	(*MemoryStatus)(nil),          // 7: engram.v1.MemoryStatus
+	(*IndexPolicyStatus)(nil),     // 8: engram.v1.IndexPolicyStatus
+	(*LaneStatus)(nil),            // 9: engram.v1.LaneStatus
+	(*WorkerStatus)(nil),          // 10: engram.v1.WorkerStatus
+	(*JournalStatus)(nil),         // 11: engram.v1.JournalStatus
+	(*ReplayStatus)(nil),          // 12: engram.v1.ReplayStatus
+	(*CheckpointStatus)(nil),      // 13: engram.v1.CheckpointStatus
+	(*ListSessionsRequest)(nil),   // 14: engram.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),  // 15: engram.v1.ListSessionsResponse
+	(*SessionInfo)(nil),           // 16: engram.v1.SessionInfo
+	(*CloseSessionRequest)(nil),   // 17: engram.v1.CloseSessionRequest
+	(*CloseSessionResponse)(nil),  // 18: engram.v1.CloseSessionResponse
+	(*CheckpointRequest)(nil),     // 19: engram.v1.CheckpointRequest
+	(*CheckpointResponse)(nil),    // 20: engram.v1.CheckpointResponse
+	(*BackupRequest)(nil),         // 21: engram.v1.BackupRequest
+	(*BackupResponse)(nil),        // 22: engram.v1.BackupResponse
+	(*BackupBegin)(nil),           // 23: engram.v1.BackupBegin
+	(*BackupChunk)(nil),           // 24: engram.v1.BackupChunk
+	(*BackupEnd)(nil),             // 25: engram.v1.BackupEnd
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(IndexPolicy)(0),              // 28: engram.v1.IndexPolicy
+	(Priority)(0),                 // 29: engram.v1.Priority
+	(SessionState)(0),             // 30: engram.v1.SessionState
+	(*Credits)(nil),               // 31: engram.v1.Credits
 }
 var file_engram_v1_admin_service_proto_depIdxs = []int32{
-	5,  // 0: engram.v1.GetStatusResponse.status:type_name -> engram.v1.ServerStatus
-	23, // 1: engram.v1.WatchStatusRequest.interval:type_name -> google.protobuf.Duration
-	5,  // 2: engram.v1.WatchStatusResponse.status:type_name -> engram.v1.ServerStatus
+	6,  // 0: engram.v1.GetStatusResponse.status:type_name -> engram.v1.ServerStatus
+	26, // 1: engram.v1.WatchStatusRequest.interval:type_name -> google.protobuf.Duration
+	6,  // 2: engram.v1.WatchStatusResponse.status:type_name -> engram.v1.ServerStatus
 	0,  // 3: engram.v1.ServerStatus.state:type_name -> engram.v1.ServerState
-	24, // 4: engram.v1.ServerStatus.started_at:type_name -> google.protobuf.Timestamp
-	6,  // 5: engram.v1.ServerStatus.lanes:type_name -> engram.v1.LaneStatus
-	7,  // 6: engram.v1.ServerStatus.workers:type_name -> engram.v1.WorkerStatus
-	8,  // 7: engram.v1.ServerStatus.journal:type_name -> engram.v1.JournalStatus
-	9,  // 8: engram.v1.ServerStatus.replay:type_name -> engram.v1.ReplayStatus
-	10, // 9: engram.v1.ServerStatus.checkpoint:type_name -> engram.v1.CheckpointStatus
-	25, // 10: engram.v1.LaneStatus.priority:type_name -> engram.v1.Priority
-	24, // 11: engram.v1.CheckpointStatus.created_at:type_name -> google.protobuf.Timestamp
-	23, // 12: engram.v1.CheckpointStatus.age:type_name -> google.protobuf.Duration
-	13, // 13: engram.v1.ListSessionsResponse.sessions:type_name -> engram.v1.SessionInfo
-	26, // 14: engram.v1.SessionInfo.state:type_name -> engram.v1.SessionState
-	25, // 15: engram.v1.SessionInfo.priority:type_name -> engram.v1.Priority
-	27, // 16: engram.v1.SessionInfo.credits:type_name -> engram.v1.Credits
-	24, // 17: engram.v1.SessionInfo.last_used_at:type_name -> google.protobuf.Timestamp
-	13, // 18: engram.v1.CloseSessionResponse.session:type_name -> engram.v1.SessionInfo
-	23, // 19: engram.v1.CheckpointResponse.took:type_name -> google.protobuf.Duration
-	20, // 20: engram.v1.BackupResponse.begin:type_name -> engram.v1.BackupBegin
-	21, // 21: engram.v1.BackupResponse.chunk:type_name -> engram.v1.BackupChunk
-	22, // 22: engram.v1.BackupResponse.end:type_name -> engram.v1.BackupEnd
-	1,  // 23: engram.v1.AdminService.GetStatus:input_type -> engram.v1.GetStatusRequest
-	3,  // 24: engram.v1.AdminService.WatchStatus:input_type -> engram.v1.WatchStatusRequest
-	11, // 25: engram.v1.AdminService.ListSessions:input_type -> engram.v1.ListSessionsRequest
-	14, // 26: engram.v1.AdminService.CloseSession:input_type -> engram.v1.CloseSessionRequest
-	16, // 27: engram.v1.AdminService.Checkpoint:input_type -> engram.v1.CheckpointRequest
-	18, // 28: engram.v1.AdminService.Backup:input_type -> engram.v1.BackupRequest
-	2,  // 29: engram.v1.AdminService.GetStatus:output_type -> engram.v1.GetStatusResponse
-	4,  // 30: engram.v1.AdminService.WatchStatus:output_type -> engram.v1.WatchStatusResponse
-	12, // 31: engram.v1.AdminService.ListSessions:output_type -> engram.v1.ListSessionsResponse
-	15, // 32: engram.v1.AdminService.CloseSession:output_type -> engram.v1.CloseSessionResponse
-	17, // 33: engram.v1.AdminService.Checkpoint:output_type -> engram.v1.CheckpointResponse
-	19, // 34: engram.v1.AdminService.Backup:output_type -> engram.v1.BackupResponse
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	27, // 4: engram.v1.ServerStatus.started_at:type_name -> google.protobuf.Timestamp
+	9,  // 5: engram.v1.ServerStatus.lanes:type_name -> engram.v1.LaneStatus
+	10, // 6: engram.v1.ServerStatus.workers:type_name -> engram.v1.WorkerStatus
+	11, // 7: engram.v1.ServerStatus.journal:type_name -> engram.v1.JournalStatus
+	12, // 8: engram.v1.ServerStatus.replay:type_name -> engram.v1.ReplayStatus
+	13, // 9: engram.v1.ServerStatus.checkpoint:type_name -> engram.v1.CheckpointStatus
+	7,  // 10: engram.v1.ServerStatus.memory:type_name -> engram.v1.MemoryStatus
+	8,  // 11: engram.v1.ServerStatus.index_policies:type_name -> engram.v1.IndexPolicyStatus
+	1,  // 12: engram.v1.MemoryStatus.level:type_name -> engram.v1.ResourceLevel
+	28, // 13: engram.v1.IndexPolicyStatus.policy:type_name -> engram.v1.IndexPolicy
+	26, // 14: engram.v1.IndexPolicyStatus.time_in_force:type_name -> google.protobuf.Duration
+	29, // 15: engram.v1.LaneStatus.priority:type_name -> engram.v1.Priority
+	1,  // 16: engram.v1.JournalStatus.disk_level:type_name -> engram.v1.ResourceLevel
+	27, // 17: engram.v1.CheckpointStatus.created_at:type_name -> google.protobuf.Timestamp
+	26, // 18: engram.v1.CheckpointStatus.age:type_name -> google.protobuf.Duration
+	16, // 19: engram.v1.ListSessionsResponse.sessions:type_name -> engram.v1.SessionInfo
+	30, // 20: engram.v1.SessionInfo.state:type_name -> engram.v1.SessionState
+	29, // 21: engram.v1.SessionInfo.priority:type_name -> engram.v1.Priority
+	31, // 22: engram.v1.SessionInfo.credits:type_name -> engram.v1.Credits
+	27, // 23: engram.v1.SessionInfo.last_used_at:type_name -> google.protobuf.Timestamp
+	16, // 24: engram.v1.CloseSessionResponse.session:type_name -> engram.v1.SessionInfo
+	26, // 25: engram.v1.CheckpointResponse.took:type_name -> google.protobuf.Duration
+	23, // 26: engram.v1.BackupResponse.begin:type_name -> engram.v1.BackupBegin
+	24, // 27: engram.v1.BackupResponse.chunk:type_name -> engram.v1.BackupChunk
+	25, // 28: engram.v1.BackupResponse.end:type_name -> engram.v1.BackupEnd
+	2,  // 29: engram.v1.AdminService.GetStatus:input_type -> engram.v1.GetStatusRequest
+	4,  // 30: engram.v1.AdminService.WatchStatus:input_type -> engram.v1.WatchStatusRequest
+	14, // 31: engram.v1.AdminService.ListSessions:input_type -> engram.v1.ListSessionsRequest
+	17, // 32: engram.v1.AdminService.CloseSession:input_type -> engram.v1.CloseSessionRequest
+	19, // 33: engram.v1.AdminService.Checkpoint:input_type -> engram.v1.CheckpointRequest
+	21, // 34: engram.v1.AdminService.Backup:input_type -> engram.v1.BackupRequest
+	3,  // 35: engram.v1.AdminService.GetStatus:output_type -> engram.v1.GetStatusResponse
+	5,  // 36: engram.v1.AdminService.WatchStatus:output_type -> engram.v1.WatchStatusResponse
+	15, // 37: engram.v1.AdminService.ListSessions:output_type -> engram.v1.ListSessionsResponse
+	18, // 38: engram.v1.AdminService.CloseSession:output_type -> engram.v1.CloseSessionResponse
+	20, // 39: engram.v1.AdminService.Checkpoint:output_type -> engram.v1.CheckpointResponse
+	22, // 40: engram.v1.AdminService.Backup:output_type -> engram.v1.BackupResponse
+	35, // [35:41] is the sub-list for method output_type
+	29, // [29:35] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_engram_v1_admin_service_proto_init() }
@@ -1991,7 +2335,8 @@ func file_engram_v1_admin_service_proto_init() {
 	}
 	file_engram_v1_observation_proto_init()
 	file_engram_v1_session_proto_init()
-	file_engram_v1_admin_service_proto_msgTypes[18].OneofWrappers = []any{
+	file_engram_v1_space_proto_init()
+	file_engram_v1_admin_service_proto_msgTypes[20].OneofWrappers = []any{
 		(*BackupResponse_Begin)(nil),
 		(*BackupResponse_Chunk)(nil),
 		(*BackupResponse_End)(nil),
@@ -2001,8 +2346,8 @@ func file_engram_v1_admin_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engram_v1_admin_service_proto_rawDesc), len(file_engram_v1_admin_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   22,
+			NumEnums:      2,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

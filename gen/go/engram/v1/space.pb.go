@@ -137,6 +137,124 @@ func (SpaceState) EnumDescriptor() ([]byte, []int) {
 	return file_engram_v1_space_proto_rawDescGZIP(), []int{1}
 }
 
+// ScanCodes is what the rows of a space that are scanned are compared by first.
+// The nearest of them are compared anew by their vectors.
+type ScanCodes int32
+
+const (
+	// Not known: the space is asleep, or the server is older than the field.
+	ScanCodes_SCAN_CODES_UNSPECIFIED ScanCodes = 0
+	// No codes: the vectors themselves. So it is while there are few rows, before
+	// codes are made, where none passed its trial, and where they are withheld.
+	ScanCodes_SCAN_CODES_NONE ScanCodes = 1
+	// A bit for each component: its sign.
+	ScanCodes_SCAN_CODES_ONE_BIT ScanCodes = 2
+	// Seven bits for each component.
+	ScanCodes_SCAN_CODES_SEVEN_BIT ScanCodes = 3
+)
+
+// Enum value maps for ScanCodes.
+var (
+	ScanCodes_name = map[int32]string{
+		0: "SCAN_CODES_UNSPECIFIED",
+		1: "SCAN_CODES_NONE",
+		2: "SCAN_CODES_ONE_BIT",
+		3: "SCAN_CODES_SEVEN_BIT",
+	}
+	ScanCodes_value = map[string]int32{
+		"SCAN_CODES_UNSPECIFIED": 0,
+		"SCAN_CODES_NONE":        1,
+		"SCAN_CODES_ONE_BIT":     2,
+		"SCAN_CODES_SEVEN_BIT":   3,
+	}
+)
+
+func (x ScanCodes) Enum() *ScanCodes {
+	p := new(ScanCodes)
+	*p = x
+	return p
+}
+
+func (x ScanCodes) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ScanCodes) Descriptor() protoreflect.EnumDescriptor {
+	return file_engram_v1_space_proto_enumTypes[2].Descriptor()
+}
+
+func (ScanCodes) Type() protoreflect.EnumType {
+	return &file_engram_v1_space_proto_enumTypes[2]
+}
+
+func (x ScanCodes) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ScanCodes.Descriptor instead.
+func (ScanCodes) EnumDescriptor() ([]byte, []int) {
+	return file_engram_v1_space_proto_rawDescGZIP(), []int{2}
+}
+
+// IndexPolicy is how the rows that wait for the graph of a space are dealt with.
+// None of them waits for being seen: they are scanned meanwhile.
+type IndexPolicy int32
+
+const (
+	// Not known: the server is older than the field.
+	IndexPolicy_INDEX_POLICY_UNSPECIFIED IndexPolicy = 0
+	// Inserted as the space is configured.
+	IndexPolicy_INDEX_POLICY_FULL IndexPolicy = 1
+	// Inserted with a narrower search, since too many wait: with half the work for
+	// each, and links that find a little less.
+	IndexPolicy_INDEX_POLICY_NARROW IndexPolicy = 2
+	// Not inserted for now: many wait, and what comes in needs the processors.
+	IndexPolicy_INDEX_POLICY_PAUSED IndexPolicy = 3
+)
+
+// Enum value maps for IndexPolicy.
+var (
+	IndexPolicy_name = map[int32]string{
+		0: "INDEX_POLICY_UNSPECIFIED",
+		1: "INDEX_POLICY_FULL",
+		2: "INDEX_POLICY_NARROW",
+		3: "INDEX_POLICY_PAUSED",
+	}
+	IndexPolicy_value = map[string]int32{
+		"INDEX_POLICY_UNSPECIFIED": 0,
+		"INDEX_POLICY_FULL":        1,
+		"INDEX_POLICY_NARROW":      2,
+		"INDEX_POLICY_PAUSED":      3,
+	}
+)
+
+func (x IndexPolicy) Enum() *IndexPolicy {
+	p := new(IndexPolicy)
+	*p = x
+	return p
+}
+
+func (x IndexPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IndexPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_engram_v1_space_proto_enumTypes[3].Descriptor()
+}
+
+func (IndexPolicy) Type() protoreflect.EnumType {
+	return &file_engram_v1_space_proto_enumTypes[3]
+}
+
+func (x IndexPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IndexPolicy.Descriptor instead.
+func (IndexPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_engram_v1_space_proto_rawDescGZIP(), []int{3}
+}
+
 // EmbedderSpec is the identity of what turns text into vectors. It is fixed
 // for a space with its dimension, since vectors of two embedders cannot be
 // compared.
@@ -323,6 +441,213 @@ func (x *Retention) GetMaxBytes() uint64 {
 	return 0
 }
 
+// IndexStatus is how a space is searched.
+type IndexStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What its rows are scanned by.
+	ScannedBy ScanCodes `protobuf:"varint,1,opt,name=scanned_by,json=scannedBy,proto3,enum=engram.v1.ScanCodes" json:"scanned_by,omitempty"`
+	// The recall@10 that these codes had in their last trial, 0..1; 0 without
+	// codes.
+	CodeRecall float64 `protobuf:"fixed64,2,opt,name=code_recall,json=codeRecall,proto3" json:"code_recall,omitempty"`
+	// How many of the nearest by code are compared anew by their vectors; 0
+	// without codes.
+	CodeCandidates uint32 `protobuf:"varint,3,opt,name=code_candidates,json=codeCandidates,proto3" json:"code_candidates,omitempty"`
+	// How many rows the space had at that trial, which is held again when it has
+	// grown fourfold; 0 without codes.
+	CodeTrialRows uint64 `protobuf:"varint,4,opt,name=code_trial_rows,json=codeTrialRows,proto3" json:"code_trial_rows,omitempty"`
+	// Memory is short: its codes were dropped, or none are made. Recalls are
+	// slower, and lose nothing; codes are made when there is room.
+	CodesWithheld bool `protobuf:"varint,5,opt,name=codes_withheld,json=codesWithheld,proto3" json:"codes_withheld,omitempty"`
+	// How rows that wait for its graph are dealt with.
+	Policy        IndexPolicy `protobuf:"varint,6,opt,name=policy,proto3,enum=engram.v1.IndexPolicy" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IndexStatus) Reset() {
+	*x = IndexStatus{}
+	mi := &file_engram_v1_space_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IndexStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IndexStatus) ProtoMessage() {}
+
+func (x *IndexStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_space_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IndexStatus.ProtoReflect.Descriptor instead.
+func (*IndexStatus) Descriptor() ([]byte, []int) {
+	return file_engram_v1_space_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *IndexStatus) GetScannedBy() ScanCodes {
+	if x != nil {
+		return x.ScannedBy
+	}
+	return ScanCodes_SCAN_CODES_UNSPECIFIED
+}
+
+func (x *IndexStatus) GetCodeRecall() float64 {
+	if x != nil {
+		return x.CodeRecall
+	}
+	return 0
+}
+
+func (x *IndexStatus) GetCodeCandidates() uint32 {
+	if x != nil {
+		return x.CodeCandidates
+	}
+	return 0
+}
+
+func (x *IndexStatus) GetCodeTrialRows() uint64 {
+	if x != nil {
+		return x.CodeTrialRows
+	}
+	return 0
+}
+
+func (x *IndexStatus) GetCodesWithheld() bool {
+	if x != nil {
+		return x.CodesWithheld
+	}
+	return false
+}
+
+func (x *IndexStatus) GetPolicy() IndexPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return IndexPolicy_INDEX_POLICY_UNSPECIFIED
+}
+
+// SpaceMemory is the memory a space takes that the system cannot drop and read
+// again from a file, in bytes, by what takes it. It is counted every second;
+// rows that came since are added.
+type SpaceMemory struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sum of what follows.
+	Used uint64 `protobuf:"varint,1,opt,name=used,proto3" json:"used,omitempty"`
+	// Rows that are not in files yet, with their vectors.
+	Rows uint64 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	// What finds rows by id.
+	Ids uint64 `protobuf:"varint,3,opt,name=ids,proto3" json:"ids,omitempty"`
+	// What rows are compared by in place of their vectors.
+	Codes uint64 `protobuf:"varint,4,opt,name=codes,proto3" json:"codes,omitempty"`
+	// Links of the graph.
+	Graph uint64 `protobuf:"varint,5,opt,name=graph,proto3" json:"graph,omitempty"`
+	// What finds rows by metadata and context.
+	Filters uint64 `protobuf:"varint,6,opt,name=filters,proto3" json:"filters,omitempty"`
+	// The marks of its sessions, and the space itself.
+	Rest uint64 `protobuf:"varint,7,opt,name=rest,proto3" json:"rest,omitempty"`
+	// What `used` may come to; observations beyond are refused with
+	// MEMORY_PRESSURE. 0 is no bound of its own.
+	Limit         uint64 `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpaceMemory) Reset() {
+	*x = SpaceMemory{}
+	mi := &file_engram_v1_space_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpaceMemory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpaceMemory) ProtoMessage() {}
+
+func (x *SpaceMemory) ProtoReflect() protoreflect.Message {
+	mi := &file_engram_v1_space_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpaceMemory.ProtoReflect.Descriptor instead.
+func (*SpaceMemory) Descriptor() ([]byte, []int) {
+	return file_engram_v1_space_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SpaceMemory) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *SpaceMemory) GetRows() uint64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *SpaceMemory) GetIds() uint64 {
+	if x != nil {
+		return x.Ids
+	}
+	return 0
+}
+
+func (x *SpaceMemory) GetCodes() uint64 {
+	if x != nil {
+		return x.Codes
+	}
+	return 0
+}
+
+func (x *SpaceMemory) GetGraph() uint64 {
+	if x != nil {
+		return x.Graph
+	}
+	return 0
+}
+
+func (x *SpaceMemory) GetFilters() uint64 {
+	if x != nil {
+		return x.Filters
+	}
+	return 0
+}
+
+func (x *SpaceMemory) GetRest() uint64 {
+	if x != nil {
+		return x.Rest
+	}
+	return 0
+}
+
+func (x *SpaceMemory) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 // Space is an isolated memory: its observations are seen from nowhere else.
 type Space struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -360,14 +685,28 @@ type Space struct {
 	Quarantined uint64 `protobuf:"varint,16,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
 	// Its rows are on disk alone: the first recall or observation brings them
 	// back, and takes a little longer.
-	Asleep        bool `protobuf:"varint,17,opt,name=asleep,proto3" json:"asleep,omitempty"`
+	Asleep bool `protobuf:"varint,17,opt,name=asleep,proto3" json:"asleep,omitempty"`
+	// How it is searched.
+	Index *IndexStatus `protobuf:"bytes,18,opt,name=index,proto3" json:"index,omitempty"`
+	// What memory it takes, by what takes it.
+	Memory *SpaceMemory `protobuf:"bytes,19,opt,name=memory,proto3" json:"memory,omitempty"`
+	// Rows that no recall finds any more: deleted, replaced or quarantined. They
+	// keep their numbers, and are stepped over; checkpoints erase their bytes.
+	DeadRows uint64 `protobuf:"varint,20,opt,name=dead_rows,json=deadRows,proto3" json:"dead_rows,omitempty"`
+	// Rows, dead ones included, whose full vectors are in memory. 0 while the
+	// space is asleep.
+	ResidentRows uint64 `protobuf:"varint,21,opt,name=resident_rows,json=residentRows,proto3" json:"resident_rows,omitempty"`
+	// Rows, dead ones included, whose full vectors are mapped from the files of a
+	// checkpoint: the system reads them when they are asked for. 0 while the space
+	// is asleep.
+	MappedRows    uint64 `protobuf:"varint,22,opt,name=mapped_rows,json=mappedRows,proto3" json:"mapped_rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Space) Reset() {
 	*x = Space{}
-	mi := &file_engram_v1_space_proto_msgTypes[3]
+	mi := &file_engram_v1_space_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +718,7 @@ func (x *Space) String() string {
 func (*Space) ProtoMessage() {}
 
 func (x *Space) ProtoReflect() protoreflect.Message {
-	mi := &file_engram_v1_space_proto_msgTypes[3]
+	mi := &file_engram_v1_space_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +731,7 @@ func (x *Space) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Space.ProtoReflect.Descriptor instead.
 func (*Space) Descriptor() ([]byte, []int) {
-	return file_engram_v1_space_proto_rawDescGZIP(), []int{3}
+	return file_engram_v1_space_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Space) GetId() string {
@@ -514,6 +853,41 @@ func (x *Space) GetAsleep() bool {
 	return false
 }
 
+func (x *Space) GetIndex() *IndexStatus {
+	if x != nil {
+		return x.Index
+	}
+	return nil
+}
+
+func (x *Space) GetMemory() *SpaceMemory {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+func (x *Space) GetDeadRows() uint64 {
+	if x != nil {
+		return x.DeadRows
+	}
+	return 0
+}
+
+func (x *Space) GetResidentRows() uint64 {
+	if x != nil {
+		return x.ResidentRows
+	}
+	return 0
+}
+
+func (x *Space) GetMappedRows() uint64 {
+	if x != nil {
+		return x.MappedRows
+	}
+	return 0
+}
+
 var File_engram_v1_space_proto protoreflect.FileDescriptor
 
 const file_engram_v1_space_proto_rawDesc = "" +
@@ -529,7 +903,25 @@ const file_engram_v1_space_proto_rawDesc = "" +
 	"\tRetention\x122\n" +
 	"\amax_age\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12)\n" +
 	"\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\x12\x1b\n" +
-	"\tmax_bytes\x18\x03 \x01(\x04R\bmaxBytes\"\x9b\x05\n" +
+	"\tmax_bytes\x18\x03 \x01(\x04R\bmaxBytes\"\x8b\x02\n" +
+	"\vIndexStatus\x123\n" +
+	"\n" +
+	"scanned_by\x18\x01 \x01(\x0e2\x14.engram.v1.ScanCodesR\tscannedBy\x12\x1f\n" +
+	"\vcode_recall\x18\x02 \x01(\x01R\n" +
+	"codeRecall\x12'\n" +
+	"\x0fcode_candidates\x18\x03 \x01(\rR\x0ecodeCandidates\x12&\n" +
+	"\x0fcode_trial_rows\x18\x04 \x01(\x04R\rcodeTrialRows\x12%\n" +
+	"\x0ecodes_withheld\x18\x05 \x01(\bR\rcodesWithheld\x12.\n" +
+	"\x06policy\x18\x06 \x01(\x0e2\x16.engram.v1.IndexPolicyR\x06policy\"\xb7\x01\n" +
+	"\vSpaceMemory\x12\x12\n" +
+	"\x04used\x18\x01 \x01(\x04R\x04used\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x10\n" +
+	"\x03ids\x18\x03 \x01(\x04R\x03ids\x12\x14\n" +
+	"\x05codes\x18\x04 \x01(\x04R\x05codes\x12\x14\n" +
+	"\x05graph\x18\x05 \x01(\x04R\x05graph\x12\x18\n" +
+	"\afilters\x18\x06 \x01(\x04R\afilters\x12\x12\n" +
+	"\x04rest\x18\a \x01(\x04R\x04rest\x12\x14\n" +
+	"\x05limit\x18\b \x01(\x04R\x05limit\"\xdc\x06\n" +
 	"\x05Space\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1c\n" +
@@ -551,7 +943,13 @@ const file_engram_v1_space_proto_rawDesc = "" +
 	"created_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12@\n" +
 	"\x0ehistory_window\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\rhistoryWindow\x12 \n" +
 	"\vquarantined\x18\x10 \x01(\x04R\vquarantined\x12\x16\n" +
-	"\x06asleep\x18\x11 \x01(\bR\x06asleep*Y\n" +
+	"\x06asleep\x18\x11 \x01(\bR\x06asleep\x12,\n" +
+	"\x05index\x18\x12 \x01(\v2\x16.engram.v1.IndexStatusR\x05index\x12.\n" +
+	"\x06memory\x18\x13 \x01(\v2\x16.engram.v1.SpaceMemoryR\x06memory\x12\x1b\n" +
+	"\tdead_rows\x18\x14 \x01(\x04R\bdeadRows\x12#\n" +
+	"\rresident_rows\x18\x15 \x01(\x04R\fresidentRows\x12\x1f\n" +
+	"\vmapped_rows\x18\x16 \x01(\x04R\n" +
+	"mappedRows*Y\n" +
 	"\x06Metric\x12\x16\n" +
 	"\x12METRIC_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMETRIC_COSINE\x10\x01\x12\x0e\n" +
@@ -563,7 +961,17 @@ const file_engram_v1_space_proto_rawDesc = "" +
 	"\x17SPACE_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12SPACE_STATE_ACTIVE\x10\x01\x12\x19\n" +
 	"\x15SPACE_STATE_REPLAYING\x10\x02\x12\x19\n" +
-	"\x15SPACE_STATE_READ_ONLY\x10\x03B\x9b\x01\n" +
+	"\x15SPACE_STATE_READ_ONLY\x10\x03*n\n" +
+	"\tScanCodes\x12\x1a\n" +
+	"\x16SCAN_CODES_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fSCAN_CODES_NONE\x10\x01\x12\x16\n" +
+	"\x12SCAN_CODES_ONE_BIT\x10\x02\x12\x18\n" +
+	"\x14SCAN_CODES_SEVEN_BIT\x10\x03*t\n" +
+	"\vIndexPolicy\x12\x1c\n" +
+	"\x18INDEX_POLICY_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11INDEX_POLICY_FULL\x10\x01\x12\x17\n" +
+	"\x13INDEX_POLICY_NARROW\x10\x02\x12\x17\n" +
+	"\x13INDEX_POLICY_PAUSED\x10\x03B\x9b\x01\n" +
 	"\rcom.engram.v1B\n" +
 	"SpaceProtoP\x01Z9github.com/engram-stream/engram/gen/go/engram/v1;engramv1\xa2\x02\x03EXX\xaa\x02\tEngram.V1\xca\x02\tEngram\\V1\xe2\x02\x15Engram\\V1\\GPBMetadata\xea\x02\n" +
 	"Engram::V1b\x06proto3"
@@ -580,32 +988,40 @@ func file_engram_v1_space_proto_rawDescGZIP() []byte {
 	return file_engram_v1_space_proto_rawDescData
 }
 
-var file_engram_v1_space_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_engram_v1_space_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_engram_v1_space_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_engram_v1_space_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_engram_v1_space_proto_goTypes = []any{
 	(Metric)(0),                   // 0: engram.v1.Metric
 	(SpaceState)(0),               // 1: engram.v1.SpaceState
-	(*EmbedderSpec)(nil),          // 2: engram.v1.EmbedderSpec
-	(*Quotas)(nil),                // 3: engram.v1.Quotas
-	(*Retention)(nil),             // 4: engram.v1.Retention
-	(*Space)(nil),                 // 5: engram.v1.Space
-	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(ScanCodes)(0),                // 2: engram.v1.ScanCodes
+	(IndexPolicy)(0),              // 3: engram.v1.IndexPolicy
+	(*EmbedderSpec)(nil),          // 4: engram.v1.EmbedderSpec
+	(*Quotas)(nil),                // 5: engram.v1.Quotas
+	(*Retention)(nil),             // 6: engram.v1.Retention
+	(*IndexStatus)(nil),           // 7: engram.v1.IndexStatus
+	(*SpaceMemory)(nil),           // 8: engram.v1.SpaceMemory
+	(*Space)(nil),                 // 9: engram.v1.Space
+	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_engram_v1_space_proto_depIdxs = []int32{
-	6, // 0: engram.v1.Retention.max_age:type_name -> google.protobuf.Duration
-	0, // 1: engram.v1.Space.metric:type_name -> engram.v1.Metric
-	2, // 2: engram.v1.Space.embedder:type_name -> engram.v1.EmbedderSpec
-	1, // 3: engram.v1.Space.state:type_name -> engram.v1.SpaceState
-	3, // 4: engram.v1.Space.quotas:type_name -> engram.v1.Quotas
-	4, // 5: engram.v1.Space.retention:type_name -> engram.v1.Retention
-	7, // 6: engram.v1.Space.created_at:type_name -> google.protobuf.Timestamp
-	6, // 7: engram.v1.Space.history_window:type_name -> google.protobuf.Duration
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	10, // 0: engram.v1.Retention.max_age:type_name -> google.protobuf.Duration
+	2,  // 1: engram.v1.IndexStatus.scanned_by:type_name -> engram.v1.ScanCodes
+	3,  // 2: engram.v1.IndexStatus.policy:type_name -> engram.v1.IndexPolicy
+	0,  // 3: engram.v1.Space.metric:type_name -> engram.v1.Metric
+	4,  // 4: engram.v1.Space.embedder:type_name -> engram.v1.EmbedderSpec
+	1,  // 5: engram.v1.Space.state:type_name -> engram.v1.SpaceState
+	5,  // 6: engram.v1.Space.quotas:type_name -> engram.v1.Quotas
+	6,  // 7: engram.v1.Space.retention:type_name -> engram.v1.Retention
+	11, // 8: engram.v1.Space.created_at:type_name -> google.protobuf.Timestamp
+	10, // 9: engram.v1.Space.history_window:type_name -> google.protobuf.Duration
+	7,  // 10: engram.v1.Space.index:type_name -> engram.v1.IndexStatus
+	8,  // 11: engram.v1.Space.memory:type_name -> engram.v1.SpaceMemory
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_engram_v1_space_proto_init() }
@@ -618,8 +1034,8 @@ func file_engram_v1_space_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engram_v1_space_proto_rawDesc), len(file_engram_v1_space_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   4,
+			NumEnums:      4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from . import observation_pb2 as engram_dot_v1_dot_observation__pb2
 from . import session_pb2 as engram_dot_v1_dot_session__pb2
+from . import space_pb2 as engram_dot_v1_dot_space__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65ngram/v1/admin_service.proto\x12\tengram.v1\x1a\x1b\x65ngram/v1/observation.proto\x1a\x17\x65ngram/v1/session.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"D\n\x11GetStatusResponse\x12/\n\x06status\x18\x01 \x01(\x0b\x32\x17.engram.v1.ServerStatusR\x06status\"K\n\x12WatchStatusRequest\x12\x35\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08interval\"F\n\x13WatchStatusResponse\x12/\n\x06status\x18\x01 \x01(\x0b\x32\x17.engram.v1.ServerStatusR\x06status\"\xfb\x05\n\x0cServerStatus\x12,\n\x05state\x18\x01 \x01(\x0e\x32\x16.engram.v1.ServerStateR\x05state\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x39\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12\x16\n\x06spaces\x18\x04 \x01(\x04R\x06spaces\x12\'\n\x0f\x61\x63tive_sessions\x18\x05 \x01(\x04R\x0e\x61\x63tiveSessions\x12+\n\x05lanes\x18\x06 \x03(\x0b\x32\x15.engram.v1.LaneStatusR\x05lanes\x12\x31\n\x07workers\x18\x07 \x03(\x0b\x32\x17.engram.v1.WorkerStatusR\x07workers\x12\x32\n\x07journal\x18\x08 \x01(\x0b\x32\x18.engram.v1.JournalStatusR\x07journal\x12\x1a\n\x08pressure\x18\t \x01(\x02R\x08pressure\x12-\n\x12observations_total\x18\n \x01(\x04R\x11observationsTotal\x12)\n\x10rejections_total\x18\x0b \x01(\x04R\x0frejectionsTotal\x12%\n\x0erefusals_total\x18\x0c \x01(\x04R\rrefusalsTotal\x12#\n\rrecalls_total\x18\r \x01(\x04R\x0crecallsTotal\x12\x1c\n\tunindexed\x18\x0e \x01(\x04R\tunindexed\x12\"\n\x0cobservations\x18\x0f \x01(\x04R\x0cobservations\x12!\n\x0cmemory_bytes\x18\x10 \x01(\x04R\x0bmemoryBytes\x12/\n\x06replay\x18\x11 \x01(\x0b\x32\x17.engram.v1.ReplayStatusR\x06replay\x12;\n\ncheckpoint\x18\x12 \x01(\x0b\x32\x1b.engram.v1.CheckpointStatusR\ncheckpoint\"\xc8\x01\n\nLaneStatus\x12/\n\x08priority\x18\x01 \x01(\x0e\x32\x13.engram.v1.PriorityR\x08priority\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x04R\x05\x64\x65pth\x12\x1a\n\x08\x63\x61pacity\x18\x03 \x01(\x04R\x08\x63\x61pacity\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12%\n\x0e\x63\x61pacity_bytes\x18\x05 \x01(\x04R\rcapacityBytes\x12\x1a\n\x08reserved\x18\x06 \x01(\x04R\x08reserved\"\x97\x01\n\x0cWorkerStatus\x12\x1b\n\tworker_id\x18\x01 \x01(\rR\x08workerId\x12 \n\x0butilization\x18\x02 \x01(\x02R\x0butilization\x12\x18\n\x07\x62\x61tches\x18\x03 \x01(\x04R\x07\x62\x61tches\x12\x16\n\x06stolen\x18\x04 \x01(\x04R\x06stolen\x12\x16\n\x06panics\x18\x05 \x01(\x04R\x06panics\"\xc8\x01\n\rJournalStatus\x12\x14\n\x05\x62ytes\x18\x01 \x01(\x04R\x05\x62ytes\x12\x1a\n\x08segments\x18\x02 \x01(\rR\x08segments\x12)\n\x10\x64urable_position\x18\x03 \x01(\x04R\x0f\x64urablePosition\x12\x18\n\x07\x63ommits\x18\x04 \x01(\x04R\x07\x63ommits\x12&\n\x0f\x64isk_free_bytes\x18\x05 \x01(\x04R\rdiskFreeBytes\x12\x18\n\x07\x66\x61ilure\x18\x06 \x01(\tR\x07\x66\x61ilure\"@\n\x0cReplayStatus\x12\x1a\n\x08position\x18\x01 \x01(\x04R\x08position\x12\x14\n\x05total\x18\x02 \x01(\x04R\x05total\"\xa6\x02\n\x10\x43heckpointStatus\x12\x18\n\x07\x63\x61talog\x18\x01 \x01(\x04R\x07\x63\x61talog\x12\x39\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12+\n\x03\x61ge\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03\x61ge\x12\x1a\n\x08position\x18\x04 \x01(\x04R\x08position\x12\x1d\n\ntail_bytes\x18\x05 \x01(\x04R\ttailBytes\x12\x16\n\x06\x64\x61mage\x18\x06 \x03(\tR\x06\x64\x61mage\x12\x18\n\x07\x66\x61ilure\x18\x07 \x01(\tR\x07\x66\x61ilure\x12#\n\rasleep_spaces\x18\x08 \x01(\x04R\x0c\x61sleepSpaces\"k\n\x13ListSessionsRequest\x12\x16\n\x05space\x18\x01 \x01(\tB\x00R\x05space\x12\x1d\n\tpage_size\x18\x02 \x01(\rB\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"r\n\x14ListSessionsResponse\x12\x32\n\x08sessions\x18\x01 \x03(\x0b\x32\x16.engram.v1.SessionInfoR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x04\n\x0bSessionInfo\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n\x05space\x18\x02 \x01(\tR\x05space\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x17.engram.v1.SessionStateR\x05state\x12\x1a\n\x08\x61ttached\x18\x04 \x01(\x08R\x08\x61ttached\x12/\n\x08priority\x18\x05 \x01(\x0e\x32\x13.engram.v1.PriorityR\x08priority\x12#\n\rnext_sequence\x18\x06 \x01(\x04R\x0cnextSequence\x12)\n\x10\x64urable_sequence\x18\x07 \x01(\x04R\x0f\x64urableSequence\x12)\n\x10visible_sequence\x18\x08 \x01(\x04R\x0fvisibleSequence\x12,\n\x07\x63redits\x18\t \x01(\x0b\x32\x12.engram.v1.CreditsR\x07\x63redits\x12<\n\x0clast_used_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nlastUsedAt\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x0b \x01(\x04R\x08\x61\x63\x63\x65pted\x12\x1a\n\x08rejected\x18\x0c \x01(\x04R\x08rejected\x12\x18\n\x07refused\x18\r \x01(\x04R\x07refused\x12\x1e\n\nduplicates\x18\x0e \x01(\x04R\nduplicates\"N\n\x13\x43loseSessionRequest\x12\x1f\n\nsession_id\x18\x01 \x01(\tB\x00R\tsessionId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"H\n\x14\x43loseSessionResponse\x12\x30\n\x07session\x18\x01 \x01(\x0b\x32\x16.engram.v1.SessionInfoR\x07session\")\n\x11\x43heckpointRequest\x12\x14\n\x05\x65rase\x18\x01 \x01(\x08R\x05\x65rase\"\xa7\x01\n\x12\x43heckpointResponse\x12\x18\n\x07\x63\x61talog\x18\x01 \x01(\x04R\x07\x63\x61talog\x12\x1a\n\x08position\x18\x02 \x01(\x04R\x08position\x12\x16\n\x06spaces\x18\x03 \x01(\x04R\x06spaces\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12-\n\x04took\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04took\"\x0f\n\rBackupRequest\"\xa2\x01\n\x0e\x42\x61\x63kupResponse\x12.\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x16.engram.v1.BackupBeginH\x00R\x05\x62\x65gin\x12.\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x16.engram.v1.BackupChunkH\x00R\x05\x63hunk\x12(\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x14.engram.v1.BackupEndH\x00R\x03\x65ndB\x06\n\x04part\"\x96\x01\n\x0b\x42\x61\x63kupBegin\x12\x18\n\x07\x63\x61talog\x18\x01 \x01(\x0cR\x07\x63\x61talog\x12%\n\x0e\x63\x61talog_number\x18\x02 \x01(\x04R\rcatalogNumber\x12\x14\n\x05\x66iles\x18\x03 \x01(\x04R\x05\x66iles\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12\x1a\n\x08position\x18\x05 \x01(\x04R\x08position\"M\n\x0b\x42\x61\x63kupChunk\x12\x12\n\x04\x66ile\x18\x01 \x01(\x04R\x04\x66ile\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0cR\x04\x64\x61ta\"7\n\tBackupEnd\x12\x14\n\x05\x66iles\x18\x01 \x01(\x04R\x05\x66iles\x12\x14\n\x05\x62ytes\x18\x02 \x01(\x04R\x05\x62ytes*\x95\x01\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVER_STATE_REPLAYING\x10\x01\x12\x18\n\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n\x15SERVER_STATE_DRAINING\x10\x03\x12\x17\n\x13SERVER_STATE_FAILED\x10\x04\x32\xde\x03\n\x0c\x41\x64minService\x12K\n\tGetStatus\x12\x1b.engram.v1.GetStatusRequest\x1a\x1c.engram.v1.GetStatusResponse\"\x03\x90\x02\x01\x12N\n\x0bWatchStatus\x12\x1d.engram.v1.WatchStatusRequest\x1a\x1e.engram.v1.WatchStatusResponse0\x01\x12T\n\x0cListSessions\x12\x1e.engram.v1.ListSessionsRequest\x1a\x1f.engram.v1.ListSessionsResponse\"\x03\x90\x02\x01\x12O\n\x0c\x43loseSession\x12\x1e.engram.v1.CloseSessionRequest\x1a\x1f.engram.v1.CloseSessionResponse\x12I\n\nCheckpoint\x12\x1c.engram.v1.CheckpointRequest\x1a\x1d.engram.v1.CheckpointResponse\x12?\n\x06\x42\x61\x63kup\x12\x18.engram.v1.BackupRequest\x1a\x19.engram.v1.BackupResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65ngram/v1/admin_service.proto\x12\tengram.v1\x1a\x1b\x65ngram/v1/observation.proto\x1a\x17\x65ngram/v1/session.proto\x1a\x15\x65ngram/v1/space.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"D\n\x11GetStatusResponse\x12/\n\x06status\x18\x01 \x01(\x0b\x32\x17.engram.v1.ServerStatusR\x06status\"K\n\x12WatchStatusRequest\x12\x35\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08interval\"F\n\x13WatchStatusResponse\x12/\n\x06status\x18\x01 \x01(\x0b\x32\x17.engram.v1.ServerStatusR\x06status\"\x8e\x07\n\x0cServerStatus\x12,\n\x05state\x18\x01 \x01(\x0e\x32\x16.engram.v1.ServerStateR\x05state\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x39\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12\x16\n\x06spaces\x18\x04 \x01(\x04R\x06spaces\x12\'\n\x0f\x61\x63tive_sessions\x18\x05 \x01(\x04R\x0e\x61\x63tiveSessions\x12+\n\x05lanes\x18\x06 \x03(\x0b\x32\x15.engram.v1.LaneStatusR\x05lanes\x12\x31\n\x07workers\x18\x07 \x03(\x0b\x32\x17.engram.v1.WorkerStatusR\x07workers\x12\x32\n\x07journal\x18\x08 \x01(\x0b\x32\x18.engram.v1.JournalStatusR\x07journal\x12\x1a\n\x08pressure\x18\t \x01(\x02R\x08pressure\x12-\n\x12observations_total\x18\n \x01(\x04R\x11observationsTotal\x12)\n\x10rejections_total\x18\x0b \x01(\x04R\x0frejectionsTotal\x12%\n\x0erefusals_total\x18\x0c \x01(\x04R\rrefusalsTotal\x12#\n\rrecalls_total\x18\r \x01(\x04R\x0crecallsTotal\x12\x1c\n\tunindexed\x18\x0e \x01(\x04R\tunindexed\x12\"\n\x0cobservations\x18\x0f \x01(\x04R\x0cobservations\x12!\n\x0cmemory_bytes\x18\x10 \x01(\x04R\x0bmemoryBytes\x12/\n\x06replay\x18\x11 \x01(\x0b\x32\x17.engram.v1.ReplayStatusR\x06replay\x12;\n\ncheckpoint\x18\x12 \x01(\x0b\x32\x1b.engram.v1.CheckpointStatusR\ncheckpoint\x12/\n\x06memory\x18\x13 \x01(\x0b\x32\x17.engram.v1.MemoryStatusR\x06memory\x12\x1b\n\tdead_rows\x18\x14 \x01(\x04R\x08\x64\x65\x61\x64Rows\x12\x43\n\x0eindex_policies\x18\x15 \x03(\x0b\x32\x1c.engram.v1.IndexPolicyStatusR\rindexPolicies\"\x98\x02\n\x0cMemoryStatus\x12.\n\x05level\x18\x01 \x01(\x0e\x32\x18.engram.v1.ResourceLevelR\x05level\x12\x12\n\x04used\x18\x02 \x01(\x04R\x04used\x12\x16\n\x06\x62udget\x18\x03 \x01(\x04R\x06\x62udget\x12\x14\n\x05limit\x18\x04 \x01(\x04R\x05limit\x12\x12\n\x04rows\x18\x05 \x01(\x04R\x04rows\x12\x10\n\x03ids\x18\x06 \x01(\x04R\x03ids\x12\x14\n\x05\x63odes\x18\x07 \x01(\x04R\x05\x63odes\x12\x16\n\x06graphs\x18\x08 \x01(\x04R\x06graphs\x12\x18\n\x07\x66ilters\x18\t \x01(\x04R\x07\x66ilters\x12\x12\n\x04rest\x18\n \x01(\x04R\x04rest\x12\x14\n\x05queue\x18\x0b \x01(\x04R\x05queue\"\x9a\x01\n\x11IndexPolicyStatus\x12.\n\x06policy\x18\x01 \x01(\x0e\x32\x16.engram.v1.IndexPolicyR\x06policy\x12\x16\n\x06spaces\x18\x02 \x01(\x04R\x06spaces\x12=\n\rtime_in_force\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0btimeInForce\"\xc8\x01\n\nLaneStatus\x12/\n\x08priority\x18\x01 \x01(\x0e\x32\x13.engram.v1.PriorityR\x08priority\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x04R\x05\x64\x65pth\x12\x1a\n\x08\x63\x61pacity\x18\x03 \x01(\x04R\x08\x63\x61pacity\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12%\n\x0e\x63\x61pacity_bytes\x18\x05 \x01(\x04R\rcapacityBytes\x12\x1a\n\x08reserved\x18\x06 \x01(\x04R\x08reserved\"\x97\x01\n\x0cWorkerStatus\x12\x1b\n\tworker_id\x18\x01 \x01(\rR\x08workerId\x12 \n\x0butilization\x18\x02 \x01(\x02R\x0butilization\x12\x18\n\x07\x62\x61tches\x18\x03 \x01(\x04R\x07\x62\x61tches\x12\x16\n\x06stolen\x18\x04 \x01(\x04R\x06stolen\x12\x16\n\x06panics\x18\x05 \x01(\x04R\x06panics\"\xab\x02\n\rJournalStatus\x12\x14\n\x05\x62ytes\x18\x01 \x01(\x04R\x05\x62ytes\x12\x1a\n\x08segments\x18\x02 \x01(\rR\x08segments\x12)\n\x10\x64urable_position\x18\x03 \x01(\x04R\x0f\x64urablePosition\x12\x18\n\x07\x63ommits\x18\x04 \x01(\x04R\x07\x63ommits\x12&\n\x0f\x64isk_free_bytes\x18\x05 \x01(\x04R\rdiskFreeBytes\x12\x18\n\x07\x66\x61ilure\x18\x06 \x01(\tR\x07\x66\x61ilure\x12\x37\n\ndisk_level\x18\x07 \x01(\x0e\x32\x18.engram.v1.ResourceLevelR\tdiskLevel\x12(\n\x10\x64isk_total_bytes\x18\x08 \x01(\x04R\x0e\x64iskTotalBytes\"@\n\x0cReplayStatus\x12\x1a\n\x08position\x18\x01 \x01(\x04R\x08position\x12\x14\n\x05total\x18\x02 \x01(\x04R\x05total\"\xa6\x02\n\x10\x43heckpointStatus\x12\x18\n\x07\x63\x61talog\x18\x01 \x01(\x04R\x07\x63\x61talog\x12\x39\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12+\n\x03\x61ge\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03\x61ge\x12\x1a\n\x08position\x18\x04 \x01(\x04R\x08position\x12\x1d\n\ntail_bytes\x18\x05 \x01(\x04R\ttailBytes\x12\x16\n\x06\x64\x61mage\x18\x06 \x03(\tR\x06\x64\x61mage\x12\x18\n\x07\x66\x61ilure\x18\x07 \x01(\tR\x07\x66\x61ilure\x12#\n\rasleep_spaces\x18\x08 \x01(\x04R\x0c\x61sleepSpaces\"k\n\x13ListSessionsRequest\x12\x16\n\x05space\x18\x01 \x01(\tB\x00R\x05space\x12\x1d\n\tpage_size\x18\x02 \x01(\rB\x00R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"r\n\x14ListSessionsResponse\x12\x32\n\x08sessions\x18\x01 \x03(\x0b\x32\x16.engram.v1.SessionInfoR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x04\n\x0bSessionInfo\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n\x05space\x18\x02 \x01(\tR\x05space\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x17.engram.v1.SessionStateR\x05state\x12\x1a\n\x08\x61ttached\x18\x04 \x01(\x08R\x08\x61ttached\x12/\n\x08priority\x18\x05 \x01(\x0e\x32\x13.engram.v1.PriorityR\x08priority\x12#\n\rnext_sequence\x18\x06 \x01(\x04R\x0cnextSequence\x12)\n\x10\x64urable_sequence\x18\x07 \x01(\x04R\x0f\x64urableSequence\x12)\n\x10visible_sequence\x18\x08 \x01(\x04R\x0fvisibleSequence\x12,\n\x07\x63redits\x18\t \x01(\x0b\x32\x12.engram.v1.CreditsR\x07\x63redits\x12<\n\x0clast_used_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nlastUsedAt\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x0b \x01(\x04R\x08\x61\x63\x63\x65pted\x12\x1a\n\x08rejected\x18\x0c \x01(\x04R\x08rejected\x12\x18\n\x07refused\x18\r \x01(\x04R\x07refused\x12\x1e\n\nduplicates\x18\x0e \x01(\x04R\nduplicates\"N\n\x13\x43loseSessionRequest\x12\x1f\n\nsession_id\x18\x01 \x01(\tB\x00R\tsessionId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"H\n\x14\x43loseSessionResponse\x12\x30\n\x07session\x18\x01 \x01(\x0b\x32\x16.engram.v1.SessionInfoR\x07session\")\n\x11\x43heckpointRequest\x12\x14\n\x05\x65rase\x18\x01 \x01(\x08R\x05\x65rase\"\xa7\x01\n\x12\x43heckpointResponse\x12\x18\n\x07\x63\x61talog\x18\x01 \x01(\x04R\x07\x63\x61talog\x12\x1a\n\x08position\x18\x02 \x01(\x04R\x08position\x12\x16\n\x06spaces\x18\x03 \x01(\x04R\x06spaces\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12-\n\x04took\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04took\"\x0f\n\rBackupRequest\"\xa2\x01\n\x0e\x42\x61\x63kupResponse\x12.\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x16.engram.v1.BackupBeginH\x00R\x05\x62\x65gin\x12.\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x16.engram.v1.BackupChunkH\x00R\x05\x63hunk\x12(\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x14.engram.v1.BackupEndH\x00R\x03\x65ndB\x06\n\x04part\"\x96\x01\n\x0b\x42\x61\x63kupBegin\x12\x18\n\x07\x63\x61talog\x18\x01 \x01(\x0cR\x07\x63\x61talog\x12%\n\x0e\x63\x61talog_number\x18\x02 \x01(\x04R\rcatalogNumber\x12\x14\n\x05\x66iles\x18\x03 \x01(\x04R\x05\x66iles\x12\x14\n\x05\x62ytes\x18\x04 \x01(\x04R\x05\x62ytes\x12\x1a\n\x08position\x18\x05 \x01(\x04R\x08position\"M\n\x0b\x42\x61\x63kupChunk\x12\x12\n\x04\x66ile\x18\x01 \x01(\x04R\x04\x66ile\x12\x16\n\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0cR\x04\x64\x61ta\"7\n\tBackupEnd\x12\x14\n\x05\x66iles\x18\x01 \x01(\x04R\x05\x66iles\x12\x14\n\x05\x62ytes\x18\x02 \x01(\x04R\x05\x62ytes*\x95\x01\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVER_STATE_REPLAYING\x10\x01\x12\x18\n\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n\x15SERVER_STATE_DRAINING\x10\x03\x12\x17\n\x13SERVER_STATE_FAILED\x10\x04*\x7f\n\rResourceLevel\x12\x1e\n\x1aRESOURCE_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n\x11RESOURCE_LEVEL_OK\x10\x01\x12\x1a\n\x16RESOURCE_LEVEL_WARNING\x10\x02\x12\x1b\n\x17RESOURCE_LEVEL_REFUSING\x10\x03\x32\xde\x03\n\x0c\x41\x64minService\x12K\n\tGetStatus\x12\x1b.engram.v1.GetStatusRequest\x1a\x1c.engram.v1.GetStatusResponse\"\x03\x90\x02\x01\x12N\n\x0bWatchStatus\x12\x1d.engram.v1.WatchStatusRequest\x1a\x1e.engram.v1.WatchStatusResponse0\x01\x12T\n\x0cListSessions\x12\x1e.engram.v1.ListSessionsRequest\x1a\x1f.engram.v1.ListSessionsResponse\"\x03\x90\x02\x01\x12O\n\x0c\x43loseSession\x12\x1e.engram.v1.CloseSessionRequest\x1a\x1f.engram.v1.CloseSessionResponse\x12I\n\nCheckpoint\x12\x1c.engram.v1.CheckpointRequest\x1a\x1d.engram.v1.CheckpointResponse\x12?\n\x06\x42\x61\x63kup\x12\x18.engram.v1.BackupRequest\x1a\x19.engram.v1.BackupResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,52 +40,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\220\002\001'
   _globals['_ADMINSERVICE'].methods_by_name['ListSessions']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\220\002\001'
-  _globals['_SERVERSTATE']._serialized_start=3693
-  _globals['_SERVERSTATE']._serialized_end=3842
-  _globals['_GETSTATUSREQUEST']._serialized_start=163
-  _globals['_GETSTATUSREQUEST']._serialized_end=181
-  _globals['_GETSTATUSRESPONSE']._serialized_start=183
-  _globals['_GETSTATUSRESPONSE']._serialized_end=251
-  _globals['_WATCHSTATUSREQUEST']._serialized_start=253
-  _globals['_WATCHSTATUSREQUEST']._serialized_end=328
-  _globals['_WATCHSTATUSRESPONSE']._serialized_start=330
-  _globals['_WATCHSTATUSRESPONSE']._serialized_end=400
-  _globals['_SERVERSTATUS']._serialized_start=403
-  _globals['_SERVERSTATUS']._serialized_end=1166
-  _globals['_LANESTATUS']._serialized_start=1169
-  _globals['_LANESTATUS']._serialized_end=1369
-  _globals['_WORKERSTATUS']._serialized_start=1372
-  _globals['_WORKERSTATUS']._serialized_end=1523
-  _globals['_JOURNALSTATUS']._serialized_start=1526
-  _globals['_JOURNALSTATUS']._serialized_end=1726
-  _globals['_REPLAYSTATUS']._serialized_start=1728
-  _globals['_REPLAYSTATUS']._serialized_end=1792
-  _globals['_CHECKPOINTSTATUS']._serialized_start=1795
-  _globals['_CHECKPOINTSTATUS']._serialized_end=2089
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=2091
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=2198
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=2200
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=2314
-  _globals['_SESSIONINFO']._serialized_start=2317
-  _globals['_SESSIONINFO']._serialized_end=2852
-  _globals['_CLOSESESSIONREQUEST']._serialized_start=2854
-  _globals['_CLOSESESSIONREQUEST']._serialized_end=2932
-  _globals['_CLOSESESSIONRESPONSE']._serialized_start=2934
-  _globals['_CLOSESESSIONRESPONSE']._serialized_end=3006
-  _globals['_CHECKPOINTREQUEST']._serialized_start=3008
-  _globals['_CHECKPOINTREQUEST']._serialized_end=3049
-  _globals['_CHECKPOINTRESPONSE']._serialized_start=3052
-  _globals['_CHECKPOINTRESPONSE']._serialized_end=3219
-  _globals['_BACKUPREQUEST']._serialized_start=3221
-  _globals['_BACKUPREQUEST']._serialized_end=3236
-  _globals['_BACKUPRESPONSE']._serialized_start=3239
-  _globals['_BACKUPRESPONSE']._serialized_end=3401
-  _globals['_BACKUPBEGIN']._serialized_start=3404
-  _globals['_BACKUPBEGIN']._serialized_end=3554
-  _globals['_BACKUPCHUNK']._serialized_start=3556
-  _globals['_BACKUPCHUNK']._serialized_end=3633
-  _globals['_BACKUPEND']._serialized_start=3635
-  _globals['_BACKUPEND']._serialized_end=3690
-  _globals['_ADMINSERVICE']._serialized_start=3845
-  _globals['_ADMINSERVICE']._serialized_end=4323
+  _globals['_SERVERSTATE']._serialized_start=4402
+  _globals['_SERVERSTATE']._serialized_end=4551
+  _globals['_RESOURCELEVEL']._serialized_start=4553
+  _globals['_RESOURCELEVEL']._serialized_end=4680
+  _globals['_GETSTATUSREQUEST']._serialized_start=186
+  _globals['_GETSTATUSREQUEST']._serialized_end=204
+  _globals['_GETSTATUSRESPONSE']._serialized_start=206
+  _globals['_GETSTATUSRESPONSE']._serialized_end=274
+  _globals['_WATCHSTATUSREQUEST']._serialized_start=276
+  _globals['_WATCHSTATUSREQUEST']._serialized_end=351
+  _globals['_WATCHSTATUSRESPONSE']._serialized_start=353
+  _globals['_WATCHSTATUSRESPONSE']._serialized_end=423
+  _globals['_SERVERSTATUS']._serialized_start=426
+  _globals['_SERVERSTATUS']._serialized_end=1336
+  _globals['_MEMORYSTATUS']._serialized_start=1339
+  _globals['_MEMORYSTATUS']._serialized_end=1619
+  _globals['_INDEXPOLICYSTATUS']._serialized_start=1622
+  _globals['_INDEXPOLICYSTATUS']._serialized_end=1776
+  _globals['_LANESTATUS']._serialized_start=1779
+  _globals['_LANESTATUS']._serialized_end=1979
+  _globals['_WORKERSTATUS']._serialized_start=1982
+  _globals['_WORKERSTATUS']._serialized_end=2133
+  _globals['_JOURNALSTATUS']._serialized_start=2136
+  _globals['_JOURNALSTATUS']._serialized_end=2435
+  _globals['_REPLAYSTATUS']._serialized_start=2437
+  _globals['_REPLAYSTATUS']._serialized_end=2501
+  _globals['_CHECKPOINTSTATUS']._serialized_start=2504
+  _globals['_CHECKPOINTSTATUS']._serialized_end=2798
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=2800
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=2907
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=2909
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=3023
+  _globals['_SESSIONINFO']._serialized_start=3026
+  _globals['_SESSIONINFO']._serialized_end=3561
+  _globals['_CLOSESESSIONREQUEST']._serialized_start=3563
+  _globals['_CLOSESESSIONREQUEST']._serialized_end=3641
+  _globals['_CLOSESESSIONRESPONSE']._serialized_start=3643
+  _globals['_CLOSESESSIONRESPONSE']._serialized_end=3715
+  _globals['_CHECKPOINTREQUEST']._serialized_start=3717
+  _globals['_CHECKPOINTREQUEST']._serialized_end=3758
+  _globals['_CHECKPOINTRESPONSE']._serialized_start=3761
+  _globals['_CHECKPOINTRESPONSE']._serialized_end=3928
+  _globals['_BACKUPREQUEST']._serialized_start=3930
+  _globals['_BACKUPREQUEST']._serialized_end=3945
+  _globals['_BACKUPRESPONSE']._serialized_start=3948
+  _globals['_BACKUPRESPONSE']._serialized_end=4110
+  _globals['_BACKUPBEGIN']._serialized_start=4113
+  _globals['_BACKUPBEGIN']._serialized_end=4263
+  _globals['_BACKUPCHUNK']._serialized_start=4265
+  _globals['_BACKUPCHUNK']._serialized_end=4342
+  _globals['_BACKUPEND']._serialized_start=4344
+  _globals['_BACKUPEND']._serialized_end=4399
+  _globals['_ADMINSERVICE']._serialized_start=4683
+  _globals['_ADMINSERVICE']._serialized_end=5161
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@ import datetime
 
 from . import observation_pb2 as _observation_pb2
 from . import session_pb2 as _session_pb2
+from . import space_pb2 as _space_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -20,11 +21,22 @@ class ServerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVER_STATE_SERVING: _ClassVar[ServerState]
     SERVER_STATE_DRAINING: _ClassVar[ServerState]
     SERVER_STATE_FAILED: _ClassVar[ServerState]
+
+class ResourceLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESOURCE_LEVEL_UNSPECIFIED: _ClassVar[ResourceLevel]
+    RESOURCE_LEVEL_OK: _ClassVar[ResourceLevel]
+    RESOURCE_LEVEL_WARNING: _ClassVar[ResourceLevel]
+    RESOURCE_LEVEL_REFUSING: _ClassVar[ResourceLevel]
 SERVER_STATE_UNSPECIFIED: ServerState
 SERVER_STATE_REPLAYING: ServerState
 SERVER_STATE_SERVING: ServerState
 SERVER_STATE_DRAINING: ServerState
 SERVER_STATE_FAILED: ServerState
+RESOURCE_LEVEL_UNSPECIFIED: ResourceLevel
+RESOURCE_LEVEL_OK: ResourceLevel
+RESOURCE_LEVEL_WARNING: ResourceLevel
+RESOURCE_LEVEL_REFUSING: ResourceLevel
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
@@ -49,7 +61,7 @@ class WatchStatusResponse(_message.Message):
     def __init__(self, status: _Optional[_Union[ServerStatus, _Mapping]] = ...) -> None: ...
 
 class ServerStatus(_message.Message):
-    __slots__ = ("state", "version", "started_at", "spaces", "active_sessions", "lanes", "workers", "journal", "pressure", "observations_total", "rejections_total", "refusals_total", "recalls_total", "unindexed", "observations", "memory_bytes", "replay", "checkpoint")
+    __slots__ = ("state", "version", "started_at", "spaces", "active_sessions", "lanes", "workers", "journal", "pressure", "observations_total", "rejections_total", "refusals_total", "recalls_total", "unindexed", "observations", "memory_bytes", "replay", "checkpoint", "memory", "dead_rows", "index_policies")
     STATE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +80,9 @@ class ServerStatus(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     REPLAY_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    DEAD_ROWS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_POLICIES_FIELD_NUMBER: _ClassVar[int]
     state: ServerState
     version: str
     started_at: _timestamp_pb2.Timestamp
@@ -86,7 +101,46 @@ class ServerStatus(_message.Message):
     memory_bytes: int
     replay: ReplayStatus
     checkpoint: CheckpointStatus
-    def __init__(self, state: _Optional[_Union[ServerState, str]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spaces: _Optional[int] = ..., active_sessions: _Optional[int] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ..., pressure: _Optional[float] = ..., observations_total: _Optional[int] = ..., rejections_total: _Optional[int] = ..., refusals_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., unindexed: _Optional[int] = ..., observations: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., replay: _Optional[_Union[ReplayStatus, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointStatus, _Mapping]] = ...) -> None: ...
+    memory: MemoryStatus
+    dead_rows: int
+    index_policies: _containers.RepeatedCompositeFieldContainer[IndexPolicyStatus]
+    def __init__(self, state: _Optional[_Union[ServerState, str]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spaces: _Optional[int] = ..., active_sessions: _Optional[int] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ..., pressure: _Optional[float] = ..., observations_total: _Optional[int] = ..., rejections_total: _Optional[int] = ..., refusals_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., unindexed: _Optional[int] = ..., observations: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., replay: _Optional[_Union[ReplayStatus, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointStatus, _Mapping]] = ..., memory: _Optional[_Union[MemoryStatus, _Mapping]] = ..., dead_rows: _Optional[int] = ..., index_policies: _Optional[_Iterable[_Union[IndexPolicyStatus, _Mapping]]] = ...) -> None: ...
+
+class MemoryStatus(_message.Message):
+    __slots__ = ("level", "used", "budget", "limit", "rows", "ids", "codes", "graphs", "filters", "rest", "queue")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    GRAPHS_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    REST_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    level: ResourceLevel
+    used: int
+    budget: int
+    limit: int
+    rows: int
+    ids: int
+    codes: int
+    graphs: int
+    filters: int
+    rest: int
+    queue: int
+    def __init__(self, level: _Optional[_Union[ResourceLevel, str]] = ..., used: _Optional[int] = ..., budget: _Optional[int] = ..., limit: _Optional[int] = ..., rows: _Optional[int] = ..., ids: _Optional[int] = ..., codes: _Optional[int] = ..., graphs: _Optional[int] = ..., filters: _Optional[int] = ..., rest: _Optional[int] = ..., queue: _Optional[int] = ...) -> None: ...
+
+class IndexPolicyStatus(_message.Message):
+    __slots__ = ("policy", "spaces", "time_in_force")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    SPACES_FIELD_NUMBER: _ClassVar[int]
+    TIME_IN_FORCE_FIELD_NUMBER: _ClassVar[int]
+    policy: _space_pb2.IndexPolicy
+    spaces: int
+    time_in_force: _duration_pb2.Duration
+    def __init__(self, policy: _Optional[_Union[_space_pb2.IndexPolicy, str]] = ..., spaces: _Optional[int] = ..., time_in_force: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class LaneStatus(_message.Message):
     __slots__ = ("priority", "depth", "capacity", "bytes", "capacity_bytes", "reserved")
@@ -119,20 +173,24 @@ class WorkerStatus(_message.Message):
     def __init__(self, worker_id: _Optional[int] = ..., utilization: _Optional[float] = ..., batches: _Optional[int] = ..., stolen: _Optional[int] = ..., panics: _Optional[int] = ...) -> None: ...
 
 class JournalStatus(_message.Message):
-    __slots__ = ("bytes", "segments", "durable_position", "commits", "disk_free_bytes", "failure")
+    __slots__ = ("bytes", "segments", "durable_position", "commits", "disk_free_bytes", "failure", "disk_level", "disk_total_bytes")
     BYTES_FIELD_NUMBER: _ClassVar[int]
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     DURABLE_POSITION_FIELD_NUMBER: _ClassVar[int]
     COMMITS_FIELD_NUMBER: _ClassVar[int]
     DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    DISK_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    DISK_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
     bytes: int
     segments: int
     durable_position: int
     commits: int
     disk_free_bytes: int
     failure: str
-    def __init__(self, bytes: _Optional[int] = ..., segments: _Optional[int] = ..., durable_position: _Optional[int] = ..., commits: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., failure: _Optional[str] = ...) -> None: ...
+    disk_level: ResourceLevel
+    disk_total_bytes: int
+    def __init__(self, bytes: _Optional[int] = ..., segments: _Optional[int] = ..., durable_position: _Optional[int] = ..., commits: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., failure: _Optional[str] = ..., disk_level: _Optional[_Union[ResourceLevel, str]] = ..., disk_total_bytes: _Optional[int] = ...) -> None: ...
 
 class ReplayStatus(_message.Message):
     __slots__ = ("position", "total")

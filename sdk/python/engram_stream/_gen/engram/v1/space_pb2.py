@@ -26,23 +26,31 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x65ngram/v1/space.proto\x12\tengram.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x0c\x45mbedderSpec\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\"P\n\x06Quotas\x12)\n\x10max_observations\x18\x01 \x01(\x04R\x0fmaxObservations\x12\x1b\n\tmax_bytes\x18\x02 \x01(\x04R\x08maxBytes\"\x87\x01\n\tRetention\x12\x32\n\x07max_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06maxAge\x12)\n\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\x12\x1b\n\tmax_bytes\x18\x03 \x01(\x04R\x08maxBytes\"\x9b\x05\n\x05Space\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0bincarnation\x18\x02 \x01(\x04R\x0bincarnation\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\x12)\n\x06metric\x18\x04 \x01(\x0e\x32\x11.engram.v1.MetricR\x06metric\x12\x33\n\x08\x65mbedder\x18\x05 \x01(\x0b\x32\x17.engram.v1.EmbedderSpecR\x08\x65mbedder\x12\x1e\n\ngeneration\x18\x06 \x01(\x04R\ngeneration\x12\"\n\x0cobservations\x18\x07 \x01(\x04R\x0cobservations\x12\x1c\n\tunindexed\x18\x08 \x01(\x04R\tunindexed\x12\x14\n\x05\x62ytes\x18\t \x01(\x04R\x05\x62ytes\x12+\n\x05state\x18\n \x01(\x0e\x32\x15.engram.v1.SpaceStateR\x05state\x12)\n\x06quotas\x18\x0b \x01(\x0b\x32\x11.engram.v1.QuotasR\x06quotas\x12\x32\n\tretention\x18\x0c \x01(\x0b\x32\x14.engram.v1.RetentionR\tretention\x12\'\n\x0findex_threshold\x18\r \x01(\x04R\x0eindexThreshold\x12\x39\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12@\n\x0ehistory_window\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationR\rhistoryWindow\x12 \n\x0bquarantined\x18\x10 \x01(\x04R\x0bquarantined\x12\x16\n\x06\x61sleep\x18\x11 \x01(\x08R\x06\x61sleep*Y\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x11\n\rMETRIC_COSINE\x10\x01\x12\x0e\n\nMETRIC_DOT\x10\x02\x12\x14\n\x10METRIC_EUCLIDEAN\x10\x03*w\n\nSpaceState\x12\x1b\n\x17SPACE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12SPACE_STATE_ACTIVE\x10\x01\x12\x19\n\x15SPACE_STATE_REPLAYING\x10\x02\x12\x19\n\x15SPACE_STATE_READ_ONLY\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x65ngram/v1/space.proto\x12\tengram.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x0c\x45mbedderSpec\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\"P\n\x06Quotas\x12)\n\x10max_observations\x18\x01 \x01(\x04R\x0fmaxObservations\x12\x1b\n\tmax_bytes\x18\x02 \x01(\x04R\x08maxBytes\"\x87\x01\n\tRetention\x12\x32\n\x07max_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06maxAge\x12)\n\x10max_observations\x18\x02 \x01(\x04R\x0fmaxObservations\x12\x1b\n\tmax_bytes\x18\x03 \x01(\x04R\x08maxBytes\"\x8b\x02\n\x0bIndexStatus\x12\x33\n\nscanned_by\x18\x01 \x01(\x0e\x32\x14.engram.v1.ScanCodesR\tscannedBy\x12\x1f\n\x0b\x63ode_recall\x18\x02 \x01(\x01R\ncodeRecall\x12\'\n\x0f\x63ode_candidates\x18\x03 \x01(\rR\x0e\x63odeCandidates\x12&\n\x0f\x63ode_trial_rows\x18\x04 \x01(\x04R\rcodeTrialRows\x12%\n\x0e\x63odes_withheld\x18\x05 \x01(\x08R\rcodesWithheld\x12.\n\x06policy\x18\x06 \x01(\x0e\x32\x16.engram.v1.IndexPolicyR\x06policy\"\xb7\x01\n\x0bSpaceMemory\x12\x12\n\x04used\x18\x01 \x01(\x04R\x04used\x12\x12\n\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x10\n\x03ids\x18\x03 \x01(\x04R\x03ids\x12\x14\n\x05\x63odes\x18\x04 \x01(\x04R\x05\x63odes\x12\x14\n\x05graph\x18\x05 \x01(\x04R\x05graph\x12\x18\n\x07\x66ilters\x18\x06 \x01(\x04R\x07\x66ilters\x12\x12\n\x04rest\x18\x07 \x01(\x04R\x04rest\x12\x14\n\x05limit\x18\x08 \x01(\x04R\x05limit\"\xdc\x06\n\x05Space\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0bincarnation\x18\x02 \x01(\x04R\x0bincarnation\x12\x1c\n\tdimension\x18\x03 \x01(\rR\tdimension\x12)\n\x06metric\x18\x04 \x01(\x0e\x32\x11.engram.v1.MetricR\x06metric\x12\x33\n\x08\x65mbedder\x18\x05 \x01(\x0b\x32\x17.engram.v1.EmbedderSpecR\x08\x65mbedder\x12\x1e\n\ngeneration\x18\x06 \x01(\x04R\ngeneration\x12\"\n\x0cobservations\x18\x07 \x01(\x04R\x0cobservations\x12\x1c\n\tunindexed\x18\x08 \x01(\x04R\tunindexed\x12\x14\n\x05\x62ytes\x18\t \x01(\x04R\x05\x62ytes\x12+\n\x05state\x18\n \x01(\x0e\x32\x15.engram.v1.SpaceStateR\x05state\x12)\n\x06quotas\x18\x0b \x01(\x0b\x32\x11.engram.v1.QuotasR\x06quotas\x12\x32\n\tretention\x18\x0c \x01(\x0b\x32\x14.engram.v1.RetentionR\tretention\x12\'\n\x0findex_threshold\x18\r \x01(\x04R\x0eindexThreshold\x12\x39\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12@\n\x0ehistory_window\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationR\rhistoryWindow\x12 \n\x0bquarantined\x18\x10 \x01(\x04R\x0bquarantined\x12\x16\n\x06\x61sleep\x18\x11 \x01(\x08R\x06\x61sleep\x12,\n\x05index\x18\x12 \x01(\x0b\x32\x16.engram.v1.IndexStatusR\x05index\x12.\n\x06memory\x18\x13 \x01(\x0b\x32\x16.engram.v1.SpaceMemoryR\x06memory\x12\x1b\n\tdead_rows\x18\x14 \x01(\x04R\x08\x64\x65\x61\x64Rows\x12#\n\rresident_rows\x18\x15 \x01(\x04R\x0cresidentRows\x12\x1f\n\x0bmapped_rows\x18\x16 \x01(\x04R\nmappedRows*Y\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x11\n\rMETRIC_COSINE\x10\x01\x12\x0e\n\nMETRIC_DOT\x10\x02\x12\x14\n\x10METRIC_EUCLIDEAN\x10\x03*w\n\nSpaceState\x12\x1b\n\x17SPACE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12SPACE_STATE_ACTIVE\x10\x01\x12\x19\n\x15SPACE_STATE_REPLAYING\x10\x02\x12\x19\n\x15SPACE_STATE_READ_ONLY\x10\x03*n\n\tScanCodes\x12\x1a\n\x16SCAN_CODES_UNSPECIFIED\x10\x00\x12\x13\n\x0fSCAN_CODES_NONE\x10\x01\x12\x16\n\x12SCAN_CODES_ONE_BIT\x10\x02\x12\x18\n\x14SCAN_CODES_SEVEN_BIT\x10\x03*t\n\x0bIndexPolicy\x12\x1c\n\x18INDEX_POLICY_UNSPECIFIED\x10\x00\x12\x15\n\x11INDEX_POLICY_FULL\x10\x01\x12\x17\n\x13INDEX_POLICY_NARROW\x10\x02\x12\x17\n\x13INDEX_POLICY_PAUSED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'engram.v1.space_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METRIC']._serialized_start=1079
-  _globals['_METRIC']._serialized_end=1168
-  _globals['_SPACESTATE']._serialized_start=1170
-  _globals['_SPACESTATE']._serialized_end=1289
+  _globals['_METRIC']._serialized_start=1728
+  _globals['_METRIC']._serialized_end=1817
+  _globals['_SPACESTATE']._serialized_start=1819
+  _globals['_SPACESTATE']._serialized_end=1938
+  _globals['_SCANCODES']._serialized_start=1940
+  _globals['_SCANCODES']._serialized_end=2050
+  _globals['_INDEXPOLICY']._serialized_start=2052
+  _globals['_INDEXPOLICY']._serialized_end=2168
   _globals['_EMBEDDERSPEC']._serialized_start=101
   _globals['_EMBEDDERSPEC']._serialized_end=187
   _globals['_QUOTAS']._serialized_start=189
   _globals['_QUOTAS']._serialized_end=269
   _globals['_RETENTION']._serialized_start=272
   _globals['_RETENTION']._serialized_end=407
-  _globals['_SPACE']._serialized_start=410
-  _globals['_SPACE']._serialized_end=1077
+  _globals['_INDEXSTATUS']._serialized_start=410
+  _globals['_INDEXSTATUS']._serialized_end=677
+  _globals['_SPACEMEMORY']._serialized_start=680
+  _globals['_SPACEMEMORY']._serialized_end=863
+  _globals['_SPACE']._serialized_start=866
+  _globals['_SPACE']._serialized_end=1726
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,8 @@ import type { Priority } from "./observation_pb.js";
 import { file_engram_v1_observation } from "./observation_pb.js";
 import type { Credits, SessionState } from "./session_pb.js";
 import { file_engram_v1_session } from "./session_pb.js";
+import type { IndexPolicy } from "./space_pb.js";
+import { file_engram_v1_space } from "./space_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file engram/v1/admin_service.proto.
  */
 export const file_engram_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1lbmdyYW0vdjEvYWRtaW5fc2VydmljZS5wcm90bxIJZW5ncmFtLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiPAoRR2V0U3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuZW5ncmFtLnYxLlNlcnZlclN0YXR1cyJBChJXYXRjaFN0YXR1c1JlcXVlc3QSKwoIaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoTV2F0Y2hTdGF0dXNSZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy5lbmdyYW0udjEuU2VydmVyU3RhdHVzIqoECgxTZXJ2ZXJTdGF0dXMSJQoFc3RhdGUYASABKA4yFi5lbmdyYW0udjEuU2VydmVyU3RhdGUSDwoHdmVyc2lvbhgCIAEoCRIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzcGFjZXMYBCABKAQSFwoPYWN0aXZlX3Nlc3Npb25zGAUgASgEEiQKBWxhbmVzGAYgAygLMhUuZW5ncmFtLnYxLkxhbmVTdGF0dXMSKAoHd29ya2VycxgHIAMoCzIXLmVuZ3JhbS52MS5Xb3JrZXJTdGF0dXMSKQoHam91cm5hbBgIIAEoCzIYLmVuZ3JhbS52MS5Kb3VybmFsU3RhdHVzEhAKCHByZXNzdXJlGAkgASgCEhoKEm9ic2VydmF0aW9uc190b3RhbBgKIAEoBBIYChByZWplY3Rpb25zX3RvdGFsGAsgASgEEhYKDnJlZnVzYWxzX3RvdGFsGAwgASgEEhUKDXJlY2FsbHNfdG90YWwYDSABKAQSEQoJdW5pbmRleGVkGA4gASgEEhQKDG9ic2VydmF0aW9ucxgPIAEoBBIUCgxtZW1vcnlfYnl0ZXMYECABKAQSJwoGcmVwbGF5GBEgASgLMhcuZW5ncmFtLnYxLlJlcGxheVN0YXR1cxIvCgpjaGVja3BvaW50GBIgASgLMhsuZW5ncmFtLnYxLkNoZWNrcG9pbnRTdGF0dXMijQEKCkxhbmVTdGF0dXMSJQoIcHJpb3JpdHkYASABKA4yEy5lbmdyYW0udjEuUHJpb3JpdHkSDQoFZGVwdGgYAiABKAQSEAoIY2FwYWNpdHkYAyABKAQSDQoFYnl0ZXMYBCABKAQSFgoOY2FwYWNpdHlfYnl0ZXMYBSABKAQSEAoIcmVzZXJ2ZWQYBiABKAQiZwoMV29ya2VyU3RhdHVzEhEKCXdvcmtlcl9pZBgBIAEoDRITCgt1dGlsaXphdGlvbhgCIAEoAhIPCgdiYXRjaGVzGAMgASgEEg4KBnN0b2xlbhgEIAEoBBIOCgZwYW5pY3MYBSABKAQihQEKDUpvdXJuYWxTdGF0dXMSDQoFYnl0ZXMYASABKAQSEAoIc2VnbWVudHMYAiABKA0SGAoQZHVyYWJsZV9wb3NpdGlvbhgDIAEoBBIPCgdjb21taXRzGAQgASgEEhcKD2Rpc2tfZnJlZV9ieXRlcxgFIAEoBBIPCgdmYWlsdXJlGAYgASgJIi8KDFJlcGxheVN0YXR1cxIQCghwb3NpdGlvbhgBIAEoBBINCgV0b3RhbBgCIAEoBCLZAQoQQ2hlY2twb2ludFN0YXR1cxIPCgdjYXRhbG9nGAEgASgEEi4KCmNyZWF0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKA2FnZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghwb3NpdGlvbhgEIAEoBBISCgp0YWlsX2J5dGVzGAUgASgEEg4KBmRhbWFnZRgGIAMoCRIPCgdmYWlsdXJlGAcgASgJEhUKDWFzbGVlcF9zcGFjZXMYCCABKAQiSwoTTGlzdFNlc3Npb25zUmVxdWVzdBINCgVzcGFjZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJZChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIoCghzZXNzaW9ucxgBIAMoCzIWLmVuZ3JhbS52MS5TZXNzaW9uSW5mbxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki/AIKC1Nlc3Npb25JbmZvEhIKCnNlc3Npb25faWQYASABKAkSDQoFc3BhY2UYAiABKAkSJgoFc3RhdGUYAyABKA4yFy5lbmdyYW0udjEuU2Vzc2lvblN0YXRlEhAKCGF0dGFjaGVkGAQgASgIEiUKCHByaW9yaXR5GAUgASgOMhMuZW5ncmFtLnYxLlByaW9yaXR5EhUKDW5leHRfc2VxdWVuY2UYBiABKAQSGAoQZHVyYWJsZV9zZXF1ZW5jZRgHIAEoBBIYChB2aXNpYmxlX3NlcXVlbmNlGAggASgEEiMKB2NyZWRpdHMYCSABKAsyEi5lbmdyYW0udjEuQ3JlZGl0cxIwCgxsYXN0X3VzZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGFjY2VwdGVkGAsgASgEEhAKCHJlamVjdGVkGAwgASgEEg8KB3JlZnVzZWQYDSABKAQSEgoKZHVwbGljYXRlcxgOIAEoBCI5ChNDbG9zZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDgoGcmVhc29uGAIgASgJIj8KFENsb3NlU2Vzc2lvblJlc3BvbnNlEicKB3Nlc3Npb24YASABKAsyFi5lbmdyYW0udjEuU2Vzc2lvbkluZm8iIgoRQ2hlY2twb2ludFJlcXVlc3QSDQoFZXJhc2UYASABKAgifwoSQ2hlY2twb2ludFJlc3BvbnNlEg8KB2NhdGFsb2cYASABKAQSEAoIcG9zaXRpb24YAiABKAQSDgoGc3BhY2VzGAMgASgEEg0KBWJ5dGVzGAQgASgEEicKBHRvb2sYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iDwoNQmFja3VwUmVxdWVzdCKPAQoOQmFja3VwUmVzcG9uc2USJwoFYmVnaW4YASABKAsyFi5lbmdyYW0udjEuQmFja3VwQmVnaW5IABInCgVjaHVuaxgCIAEoCzIWLmVuZ3JhbS52MS5CYWNrdXBDaHVua0gAEiMKA2VuZBgDIAEoCzIULmVuZ3JhbS52MS5CYWNrdXBFbmRIAEIGCgRwYXJ0ImYKC0JhY2t1cEJlZ2luEg8KB2NhdGFsb2cYASABKAwSFgoOY2F0YWxvZ19udW1iZXIYAiABKAQSDQoFZmlsZXMYAyABKAQSDQoFYnl0ZXMYBCABKAQSEAoIcG9zaXRpb24YBSABKAQiOQoLQmFja3VwQ2h1bmsSDAoEZmlsZRgBIAEoBBIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDCIpCglCYWNrdXBFbmQSDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQqlQEKC1NlcnZlclN0YXRlEhwKGFNFUlZFUl9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlNFUlZFUl9TVEFURV9SRVBMQVlJTkcQARIYChRTRVJWRVJfU1RBVEVfU0VSVklORxACEhkKFVNFUlZFUl9TVEFURV9EUkFJTklORxADEhcKE1NFUlZFUl9TVEFURV9GQUlMRUQQBDLeAwoMQWRtaW5TZXJ2aWNlEksKCUdldFN0YXR1cxIbLmVuZ3JhbS52MS5HZXRTdGF0dXNSZXF1ZXN0GhwuZW5ncmFtLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgESTgoLV2F0Y2hTdGF0dXMSHS5lbmdyYW0udjEuV2F0Y2hTdGF0dXNSZXF1ZXN0Gh4uZW5ncmFtLnYxLldhdGNoU3RhdHVzUmVzcG9uc2UwARJUCgxMaXN0U2Vzc2lvbnMSHi5lbmdyYW0udjEuTGlzdFNlc3Npb25zUmVxdWVzdBofLmVuZ3JhbS52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIDkAIBEk8KDENsb3NlU2Vzc2lvbhIeLmVuZ3JhbS52MS5DbG9zZVNlc3Npb25SZXF1ZXN0Gh8uZW5ncmFtLnYxLkNsb3NlU2Vzc2lvblJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC5lbmdyYW0udjEuQ2hlY2twb2ludFJlcXVlc3QaHS5lbmdyYW0udjEuQ2hlY2twb2ludFJlc3BvbnNlEj8KBkJhY2t1cBIYLmVuZ3JhbS52MS5CYWNrdXBSZXF1ZXN0GhkuZW5ncmFtLnYxLkJhY2t1cFJlc3BvbnNlMAFCogEKDWNvbS5lbmdyYW0udjFCEUFkbWluU2VydmljZVByb3RvUAFaOWdpdGh1Yi5jb20vZW5ncmFtLXN0cmVhbS9lbmdyYW0vZ2VuL2dvL2VuZ3JhbS92MTtlbmdyYW12MaICA0VYWKoCCUVuZ3JhbS5WMcoCCUVuZ3JhbVxWMeICFUVuZ3JhbVxWMVxHUEJNZXRhZGF0YeoCCkVuZ3JhbTo6VjFiBnByb3RvMw", [file_engram_v1_observation, file_engram_v1_session, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch1lbmdyYW0vdjEvYWRtaW5fc2VydmljZS5wcm90bxIJZW5ncmFtLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiPAoRR2V0U3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuZW5ncmFtLnYxLlNlcnZlclN0YXR1cyJBChJXYXRjaFN0YXR1c1JlcXVlc3QSKwoIaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iPgoTV2F0Y2hTdGF0dXNSZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy5lbmdyYW0udjEuU2VydmVyU3RhdHVzIpwFCgxTZXJ2ZXJTdGF0dXMSJQoFc3RhdGUYASABKA4yFi5lbmdyYW0udjEuU2VydmVyU3RhdGUSDwoHdmVyc2lvbhgCIAEoCRIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzcGFjZXMYBCABKAQSFwoPYWN0aXZlX3Nlc3Npb25zGAUgASgEEiQKBWxhbmVzGAYgAygLMhUuZW5ncmFtLnYxLkxhbmVTdGF0dXMSKAoHd29ya2VycxgHIAMoCzIXLmVuZ3JhbS52MS5Xb3JrZXJTdGF0dXMSKQoHam91cm5hbBgIIAEoCzIYLmVuZ3JhbS52MS5Kb3VybmFsU3RhdHVzEhAKCHByZXNzdXJlGAkgASgCEhoKEm9ic2VydmF0aW9uc190b3RhbBgKIAEoBBIYChByZWplY3Rpb25zX3RvdGFsGAsgASgEEhYKDnJlZnVzYWxzX3RvdGFsGAwgASgEEhUKDXJlY2FsbHNfdG90YWwYDSABKAQSEQoJdW5pbmRleGVkGA4gASgEEhQKDG9ic2VydmF0aW9ucxgPIAEoBBIUCgxtZW1vcnlfYnl0ZXMYECABKAQSJwoGcmVwbGF5GBEgASgLMhcuZW5ncmFtLnYxLlJlcGxheVN0YXR1cxIvCgpjaGVja3BvaW50GBIgASgLMhsuZW5ncmFtLnYxLkNoZWNrcG9pbnRTdGF0dXMSJwoGbWVtb3J5GBMgASgLMhcuZW5ncmFtLnYxLk1lbW9yeVN0YXR1cxIRCglkZWFkX3Jvd3MYFCABKAQSNAoOaW5kZXhfcG9saWNpZXMYFSADKAsyHC5lbmdyYW0udjEuSW5kZXhQb2xpY3lTdGF0dXMizAEKDE1lbW9yeVN0YXR1cxInCgVsZXZlbBgBIAEoDjIYLmVuZ3JhbS52MS5SZXNvdXJjZUxldmVsEgwKBHVzZWQYAiABKAQSDgoGYnVkZ2V0GAMgASgEEg0KBWxpbWl0GAQgASgEEgwKBHJvd3MYBSABKAQSCwoDaWRzGAYgASgEEg0KBWNvZGVzGAcgASgEEg4KBmdyYXBocxgIIAEoBBIPCgdmaWx0ZXJzGAkgASgEEgwKBHJlc3QYCiABKAQSDQoFcXVldWUYCyABKAQifQoRSW5kZXhQb2xpY3lTdGF0dXMSJgoGcG9saWN5GAEgASgOMhYuZW5ncmFtLnYxLkluZGV4UG9saWN5Eg4KBnNwYWNlcxgCIAEoBBIwCg10aW1lX2luX2ZvcmNlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIo0BCgpMYW5lU3RhdHVzEiUKCHByaW9yaXR5GAEgASgOMhMuZW5ncmFtLnYxLlByaW9yaXR5Eg0KBWRlcHRoGAIgASgEEhAKCGNhcGFjaXR5GAMgASgEEg0KBWJ5dGVzGAQgASgEEhYKDmNhcGFjaXR5X2J5dGVzGAUgASgEEhAKCHJlc2VydmVkGAYgASgEImcKDFdvcmtlclN0YXR1cxIRCgl3b3JrZXJfaWQYASABKA0SEwoLdXRpbGl6YXRpb24YAiABKAISDwoHYmF0Y2hlcxgDIAEoBBIOCgZzdG9sZW4YBCABKAQSDgoGcGFuaWNzGAUgASgEIs0BCg1Kb3VybmFsU3RhdHVzEg0KBWJ5dGVzGAEgASgEEhAKCHNlZ21lbnRzGAIgASgNEhgKEGR1cmFibGVfcG9zaXRpb24YAyABKAQSDwoHY29tbWl0cxgEIAEoBBIXCg9kaXNrX2ZyZWVfYnl0ZXMYBSABKAQSDwoHZmFpbHVyZRgGIAEoCRIsCgpkaXNrX2xldmVsGAcgASgOMhguZW5ncmFtLnYxLlJlc291cmNlTGV2ZWwSGAoQZGlza190b3RhbF9ieXRlcxgIIAEoBCIvCgxSZXBsYXlTdGF0dXMSEAoIcG9zaXRpb24YASABKAQSDQoFdG90YWwYAiABKAQi2QEKEENoZWNrcG9pbnRTdGF0dXMSDwoHY2F0YWxvZxgBIAEoBBIuCgpjcmVhdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgNhZ2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIcG9zaXRpb24YBCABKAQSEgoKdGFpbF9ieXRlcxgFIAEoBBIOCgZkYW1hZ2UYBiADKAkSDwoHZmFpbHVyZRgHIAEoCRIVCg1hc2xlZXBfc3BhY2VzGAggASgEIksKE0xpc3RTZXNzaW9uc1JlcXVlc3QSDQoFc3BhY2UYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiWQoUTGlzdFNlc3Npb25zUmVzcG9uc2USKAoIc2Vzc2lvbnMYASADKAsyFi5lbmdyYW0udjEuU2Vzc2lvbkluZm8SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIvwCCgtTZXNzaW9uSW5mbxISCgpzZXNzaW9uX2lkGAEgASgJEg0KBXNwYWNlGAIgASgJEiYKBXN0YXRlGAMgASgOMhcuZW5ncmFtLnYxLlNlc3Npb25TdGF0ZRIQCghhdHRhY2hlZBgEIAEoCBIlCghwcmlvcml0eRgFIAEoDjITLmVuZ3JhbS52MS5Qcmlvcml0eRIVCg1uZXh0X3NlcXVlbmNlGAYgASgEEhgKEGR1cmFibGVfc2VxdWVuY2UYByABKAQSGAoQdmlzaWJsZV9zZXF1ZW5jZRgIIAEoBBIjCgdjcmVkaXRzGAkgASgLMhIuZW5ncmFtLnYxLkNyZWRpdHMSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghhY2NlcHRlZBgLIAEoBBIQCghyZWplY3RlZBgMIAEoBBIPCgdyZWZ1c2VkGA0gASgEEhIKCmR1cGxpY2F0ZXMYDiABKAQiOQoTQ2xvc2VTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI/ChRDbG9zZVNlc3Npb25SZXNwb25zZRInCgdzZXNzaW9uGAEgASgLMhYuZW5ncmFtLnYxLlNlc3Npb25JbmZvIiIKEUNoZWNrcG9pbnRSZXF1ZXN0Eg0KBWVyYXNlGAEgASgIIn8KEkNoZWNrcG9pbnRSZXNwb25zZRIPCgdjYXRhbG9nGAEgASgEEhAKCHBvc2l0aW9uGAIgASgEEg4KBnNwYWNlcxgDIAEoBBINCgVieXRlcxgEIAEoBBInCgR0b29rGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIg8KDUJhY2t1cFJlcXVlc3QijwEKDkJhY2t1cFJlc3BvbnNlEicKBWJlZ2luGAEgASgLMhYuZW5ncmFtLnYxLkJhY2t1cEJlZ2luSAASJwoFY2h1bmsYAiABKAsyFi5lbmdyYW0udjEuQmFja3VwQ2h1bmtIABIjCgNlbmQYAyABKAsyFC5lbmdyYW0udjEuQmFja3VwRW5kSABCBgoEcGFydCJmCgtCYWNrdXBCZWdpbhIPCgdjYXRhbG9nGAEgASgMEhYKDmNhdGFsb2dfbnVtYmVyGAIgASgEEg0KBWZpbGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhAKCHBvc2l0aW9uGAUgASgEIjkKC0JhY2t1cENodW5rEgwKBGZpbGUYASABKAQSDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiKQoJQmFja3VwRW5kEg0KBWZpbGVzGAEgASgEEg0KBWJ5dGVzGAIgASgEKpUBCgtTZXJ2ZXJTdGF0ZRIcChhTRVJWRVJfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZTRVJWRVJfU1RBVEVfUkVQTEFZSU5HEAESGAoUU0VSVkVSX1NUQVRFX1NFUlZJTkcQAhIZChVTRVJWRVJfU1RBVEVfRFJBSU5JTkcQAxIXChNTRVJWRVJfU1RBVEVfRkFJTEVEEAQqfwoNUmVzb3VyY2VMZXZlbBIeChpSRVNPVVJDRV9MRVZFTF9VTlNQRUNJRklFRBAAEhUKEVJFU09VUkNFX0xFVkVMX09LEAESGgoWUkVTT1VSQ0VfTEVWRUxfV0FSTklORxACEhsKF1JFU09VUkNFX0xFVkVMX1JFRlVTSU5HEAMy3gMKDEFkbWluU2VydmljZRJLCglHZXRTdGF0dXMSGy5lbmdyYW0udjEuR2V0U3RhdHVzUmVxdWVzdBocLmVuZ3JhbS52MS5HZXRTdGF0dXNSZXNwb25zZSIDkAIBEk4KC1dhdGNoU3RhdHVzEh0uZW5ncmFtLnYxLldhdGNoU3RhdHVzUmVxdWVzdBoeLmVuZ3JhbS52MS5XYXRjaFN0YXR1c1Jlc3BvbnNlMAESVAoMTGlzdFNlc3Npb25zEh4uZW5ncmFtLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaHy5lbmdyYW0udjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiA5ACARJPCgxDbG9zZVNlc3Npb24SHi5lbmdyYW0udjEuQ2xvc2VTZXNzaW9uUmVxdWVzdBofLmVuZ3JhbS52MS5DbG9zZVNlc3Npb25SZXNwb25zZRJJCgpDaGVja3BvaW50EhwuZW5ncmFtLnYxLkNoZWNrcG9pbnRSZXF1ZXN0Gh0uZW5ncmFtLnYxLkNoZWNrcG9pbnRSZXNwb25zZRI/CgZCYWNrdXASGC5lbmdyYW0udjEuQmFja3VwUmVxdWVzdBoZLmVuZ3JhbS52MS5CYWNrdXBSZXNwb25zZTABQqIBCg1jb20uZW5ncmFtLnYxQhFBZG1pblNlcnZpY2VQcm90b1ABWjlnaXRodWIuY29tL2VuZ3JhbS1zdHJlYW0vZW5ncmFtL2dlbi9nby9lbmdyYW0vdjE7ZW5ncmFtdjGiAgNFWFiqAglFbmdyYW0uVjHKAglFbmdyYW1cVjHiAhVFbmdyYW1cVjFcR1BCTWV0YWRhdGHqAgpFbmdyYW06OlYxYgZwcm90bzM", [file_engram_v1_observation, file_engram_v1_session, file_engram_v1_space, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * GetStatusRequest has nothing to say.
@@ -228,6 +230,27 @@ export type ServerStatus = Message<"engram.v1.ServerStatus"> & {
    * @generated from field: engram.v1.CheckpointStatus checkpoint = 18;
    */
   checkpoint?: CheckpointStatus | undefined;
+
+  /**
+   * What memory is taken, by what takes it, and how that stands to its bounds.
+   *
+   * @generated from field: engram.v1.MemoryStatus memory = 19;
+   */
+  memory?: MemoryStatus | undefined;
+
+  /**
+   * Rows in all spaces that no recall finds any more; see `Space.dead_rows`.
+   *
+   * @generated from field: uint64 dead_rows = 20;
+   */
+  deadRows: bigint;
+
+  /**
+   * How spaces deal with rows that wait for their graphs: every policy once.
+   *
+   * @generated from field: repeated engram.v1.IndexPolicyStatus index_policies = 21;
+   */
+  indexPolicies: IndexPolicyStatus[];
 };
 
 /**
@@ -236,6 +259,135 @@ export type ServerStatus = Message<"engram.v1.ServerStatus"> & {
  */
 export const ServerStatusSchema: GenMessage<ServerStatus> = /*@__PURE__*/
   messageDesc(file_engram_v1_admin_service, 4);
+
+/**
+ * MemoryStatus is the memory of spaces and of the queue that the system cannot
+ * drop and read again from a file, in bytes. It is counted every second. What
+ * the process takes beside that is in `ServerStatus.memory_bytes`.
+ *
+ * @generated from message engram.v1.MemoryStatus
+ */
+export type MemoryStatus = Message<"engram.v1.MemoryStatus"> & {
+  /**
+   * How it stands to its bounds.
+   *
+   * @generated from field: engram.v1.ResourceLevel level = 1;
+   */
+  level: ResourceLevel;
+
+  /**
+   * What spaces and the queue take: the sum of the parts below.
+   *
+   * @generated from field: uint64 used = 2;
+   */
+  used: bigint;
+
+  /**
+   * What that may come to; 0 is no bound.
+   *
+   * @generated from field: uint64 budget = 3;
+   */
+  budget: bigint;
+
+  /**
+   * What the process may take; 0 is no bound.
+   *
+   * @generated from field: uint64 limit = 4;
+   */
+  limit: bigint;
+
+  /**
+   * Rows that are not in files yet, with their vectors.
+   *
+   * @generated from field: uint64 rows = 5;
+   */
+  rows: bigint;
+
+  /**
+   * What finds rows by id.
+   *
+   * @generated from field: uint64 ids = 6;
+   */
+  ids: bigint;
+
+  /**
+   * What rows are compared by in place of their vectors.
+   *
+   * @generated from field: uint64 codes = 7;
+   */
+  codes: bigint;
+
+  /**
+   * Links of graphs.
+   *
+   * @generated from field: uint64 graphs = 8;
+   */
+  graphs: bigint;
+
+  /**
+   * What finds rows by metadata and context.
+   *
+   * @generated from field: uint64 filters = 9;
+   */
+  filters: bigint;
+
+  /**
+   * The marks of sessions, and the spaces themselves.
+   *
+   * @generated from field: uint64 rest = 10;
+   */
+  rest: bigint;
+
+  /**
+   * Observations in the queue.
+   *
+   * @generated from field: uint64 queue = 11;
+   */
+  queue: bigint;
+};
+
+/**
+ * Describes the message engram.v1.MemoryStatus.
+ * Use `create(MemoryStatusSchema)` to create a new message.
+ */
+export const MemoryStatusSchema: GenMessage<MemoryStatus> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 5);
+
+/**
+ * IndexPolicyStatus is where an index policy is in force.
+ *
+ * @generated from message engram.v1.IndexPolicyStatus
+ */
+export type IndexPolicyStatus = Message<"engram.v1.IndexPolicyStatus"> & {
+  /**
+   * Which.
+   *
+   * @generated from field: engram.v1.IndexPolicy policy = 1;
+   */
+  policy: IndexPolicy;
+
+  /**
+   * The spaces it is in force for.
+   *
+   * @generated from field: uint64 spaces = 2;
+   */
+  spaces: bigint;
+
+  /**
+   * How long it was in force since the start, over all spaces; not counted for
+   * FULL.
+   *
+   * @generated from field: google.protobuf.Duration time_in_force = 3;
+   */
+  timeInForce?: Duration | undefined;
+};
+
+/**
+ * Describes the message engram.v1.IndexPolicyStatus.
+ * Use `create(IndexPolicyStatusSchema)` to create a new message.
+ */
+export const IndexPolicyStatusSchema: GenMessage<IndexPolicyStatus> = /*@__PURE__*/
+  messageDesc(file_engram_v1_admin_service, 6);
 
 /**
  * LaneStatus is one lane of the queue.
@@ -291,7 +443,7 @@ export type LaneStatus = Message<"engram.v1.LaneStatus"> & {
  * Use `create(LaneStatusSchema)` to create a new message.
  */
 export const LaneStatusSchema: GenMessage<LaneStatus> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 5);
+  messageDesc(file_engram_v1_admin_service, 7);
 
 /**
  * WorkerStatus is one worker of the pool.
@@ -340,7 +492,7 @@ export type WorkerStatus = Message<"engram.v1.WorkerStatus"> & {
  * Use `create(WorkerStatusSchema)` to create a new message.
  */
 export const WorkerStatusSchema: GenMessage<WorkerStatus> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 6);
+  messageDesc(file_engram_v1_admin_service, 8);
 
 /**
  * JournalStatus is the journal.
@@ -389,6 +541,20 @@ export type JournalStatus = Message<"engram.v1.JournalStatus"> & {
    * @generated from field: string failure = 6;
    */
   failure: string;
+
+  /**
+   * How the room on its file system stands to the watermarks.
+   *
+   * @generated from field: engram.v1.ResourceLevel disk_level = 7;
+   */
+  diskLevel: ResourceLevel;
+
+  /**
+   * Bytes its file system has in all.
+   *
+   * @generated from field: uint64 disk_total_bytes = 8;
+   */
+  diskTotalBytes: bigint;
 };
 
 /**
@@ -396,7 +562,7 @@ export type JournalStatus = Message<"engram.v1.JournalStatus"> & {
  * Use `create(JournalStatusSchema)` to create a new message.
  */
 export const JournalStatusSchema: GenMessage<JournalStatus> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 7);
+  messageDesc(file_engram_v1_admin_service, 9);
 
 /**
  * ReplayStatus is how far the start has come with reading the journal back.
@@ -424,7 +590,7 @@ export type ReplayStatus = Message<"engram.v1.ReplayStatus"> & {
  * Use `create(ReplayStatusSchema)` to create a new message.
  */
 export const ReplayStatusSchema: GenMessage<ReplayStatus> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 8);
+  messageDesc(file_engram_v1_admin_service, 10);
 
 /**
  * CheckpointStatus is what is on disk besides the journal.
@@ -496,7 +662,7 @@ export type CheckpointStatus = Message<"engram.v1.CheckpointStatus"> & {
  * Use `create(CheckpointStatusSchema)` to create a new message.
  */
 export const CheckpointStatusSchema: GenMessage<CheckpointStatus> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 9);
+  messageDesc(file_engram_v1_admin_service, 11);
 
 /**
  * ListSessionsRequest asks for a page.
@@ -531,7 +697,7 @@ export type ListSessionsRequest = Message<"engram.v1.ListSessionsRequest"> & {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 10);
+  messageDesc(file_engram_v1_admin_service, 12);
 
 /**
  * ListSessionsResponse is a page.
@@ -559,7 +725,7 @@ export type ListSessionsResponse = Message<"engram.v1.ListSessionsResponse"> & {
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 11);
+  messageDesc(file_engram_v1_admin_service, 13);
 
 /**
  * SessionInfo is one session.
@@ -671,7 +837,7 @@ export type SessionInfo = Message<"engram.v1.SessionInfo"> & {
  * Use `create(SessionInfoSchema)` to create a new message.
  */
 export const SessionInfoSchema: GenMessage<SessionInfo> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 12);
+  messageDesc(file_engram_v1_admin_service, 14);
 
 /**
  * CloseSessionRequest names a session.
@@ -699,7 +865,7 @@ export type CloseSessionRequest = Message<"engram.v1.CloseSessionRequest"> & {
  * Use `create(CloseSessionRequestSchema)` to create a new message.
  */
 export const CloseSessionRequestSchema: GenMessage<CloseSessionRequest> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 13);
+  messageDesc(file_engram_v1_admin_service, 15);
 
 /**
  * CloseSessionResponse says where the session stood.
@@ -720,7 +886,7 @@ export type CloseSessionResponse = Message<"engram.v1.CloseSessionResponse"> & {
  * Use `create(CloseSessionResponseSchema)` to create a new message.
  */
 export const CloseSessionResponseSchema: GenMessage<CloseSessionResponse> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 14);
+  messageDesc(file_engram_v1_admin_service, 16);
 
 /**
  * CheckpointRequest says how thorough the checkpoint is to be.
@@ -743,7 +909,7 @@ export type CheckpointRequest = Message<"engram.v1.CheckpointRequest"> & {
  * Use `create(CheckpointRequestSchema)` to create a new message.
  */
 export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 15);
+  messageDesc(file_engram_v1_admin_service, 17);
 
 /**
  * CheckpointResponse says what was written.
@@ -792,7 +958,7 @@ export type CheckpointResponse = Message<"engram.v1.CheckpointResponse"> & {
  * Use `create(CheckpointResponseSchema)` to create a new message.
  */
 export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 16);
+  messageDesc(file_engram_v1_admin_service, 18);
 
 /**
  * BackupRequest has nothing to say: a backup is of everything.
@@ -807,7 +973,7 @@ export type BackupRequest = Message<"engram.v1.BackupRequest"> & {
  * Use `create(BackupRequestSchema)` to create a new message.
  */
 export const BackupRequestSchema: GenMessage<BackupRequest> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 17);
+  messageDesc(file_engram_v1_admin_service, 19);
 
 /**
  * BackupResponse is a part of a backup: `begin` first, then the chunks file by
@@ -854,7 +1020,7 @@ export type BackupResponse = Message<"engram.v1.BackupResponse"> & {
  * Use `create(BackupResponseSchema)` to create a new message.
  */
 export const BackupResponseSchema: GenMessage<BackupResponse> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 18);
+  messageDesc(file_engram_v1_admin_service, 20);
 
 /**
  * BackupBegin announces a backup.
@@ -904,7 +1070,7 @@ export type BackupBegin = Message<"engram.v1.BackupBegin"> & {
  * Use `create(BackupBeginSchema)` to create a new message.
  */
 export const BackupBeginSchema: GenMessage<BackupBegin> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 19);
+  messageDesc(file_engram_v1_admin_service, 21);
 
 /**
  * BackupChunk is a stretch of one file. Every file carries checksums of its
@@ -940,7 +1106,7 @@ export type BackupChunk = Message<"engram.v1.BackupChunk"> & {
  * Use `create(BackupChunkSchema)` to create a new message.
  */
 export const BackupChunkSchema: GenMessage<BackupChunk> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 20);
+  messageDesc(file_engram_v1_admin_service, 22);
 
 /**
  * BackupEnd ends a backup.
@@ -968,7 +1134,7 @@ export type BackupEnd = Message<"engram.v1.BackupEnd"> & {
  * Use `create(BackupEndSchema)` to create a new message.
  */
 export const BackupEndSchema: GenMessage<BackupEnd> = /*@__PURE__*/
-  messageDesc(file_engram_v1_admin_service, 21);
+  messageDesc(file_engram_v1_admin_service, 23);
 
 /**
  * ServerState is what the server is doing.
@@ -1017,6 +1183,48 @@ export enum ServerState {
  */
 export const ServerStateSchema: GenEnum<ServerState> = /*@__PURE__*/
   enumDesc(file_engram_v1_admin_service, 0);
+
+/**
+ * ResourceLevel is how what there is of memory or disk stands to its watermarks.
+ *
+ * @generated from enum engram.v1.ResourceLevel
+ */
+export enum ResourceLevel {
+  /**
+   * Not known: the server is older than the field.
+   *
+   * @generated from enum value: RESOURCE_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * There is enough.
+   *
+   * @generated from enum value: RESOURCE_LEVEL_OK = 1;
+   */
+  OK = 1,
+
+  /**
+   * It is filling up: clients are slowed down.
+   *
+   * @generated from enum value: RESOURCE_LEVEL_WARNING = 2;
+   */
+  WARNING = 2,
+
+  /**
+   * It is full: new observations are refused until there is room, and recalls
+   * are answered.
+   *
+   * @generated from enum value: RESOURCE_LEVEL_REFUSING = 3;
+   */
+  REFUSING = 3,
+}
+
+/**
+ * Describes the enum engram.v1.ResourceLevel.
+ */
+export const ResourceLevelSchema: GenEnum<ResourceLevel> = /*@__PURE__*/
+  enumDesc(file_engram_v1_admin_service, 1);
 
 /**
  * AdminService is for operators.

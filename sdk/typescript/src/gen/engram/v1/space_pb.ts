@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file engram/v1/space.proto.
  */
 export const file_engram_v1_space: GenFile = /*@__PURE__*/
-  fileDesc("ChVlbmdyYW0vdjEvc3BhY2UucHJvdG8SCWVuZ3JhbS52MSI+CgxFbWJlZGRlclNwZWMSDAoEa2luZBgBIAEoCRINCgVtb2RlbBgCIAEoCRIRCglkaW1lbnNpb24YAyABKA0iNQoGUXVvdGFzEhgKEG1heF9vYnNlcnZhdGlvbnMYASABKAQSEQoJbWF4X2J5dGVzGAIgASgEImQKCVJldGVudGlvbhIqCgdtYXhfYWdlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhgKEG1heF9vYnNlcnZhdGlvbnMYAiABKAQSEQoJbWF4X2J5dGVzGAMgASgEIugDCgVTcGFjZRIKCgJpZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoBBIRCglkaW1lbnNpb24YAyABKA0SIQoGbWV0cmljGAQgASgOMhEuZW5ncmFtLnYxLk1ldHJpYxIpCghlbWJlZGRlchgFIAEoCzIXLmVuZ3JhbS52MS5FbWJlZGRlclNwZWMSEgoKZ2VuZXJhdGlvbhgGIAEoBBIUCgxvYnNlcnZhdGlvbnMYByABKAQSEQoJdW5pbmRleGVkGAggASgEEg0KBWJ5dGVzGAkgASgEEiQKBXN0YXRlGAogASgOMhUuZW5ncmFtLnYxLlNwYWNlU3RhdGUSIQoGcXVvdGFzGAsgASgLMhEuZW5ncmFtLnYxLlF1b3RhcxInCglyZXRlbnRpb24YDCABKAsyFC5lbmdyYW0udjEuUmV0ZW50aW9uEhcKD2luZGV4X3RocmVzaG9sZBgNIAEoBBIuCgpjcmVhdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg5oaXN0b3J5X3dpbmRvdxgPIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtxdWFyYW50aW5lZBgQIAEoBBIOCgZhc2xlZXAYESABKAgqWQoGTWV0cmljEhYKEk1FVFJJQ19VTlNQRUNJRklFRBAAEhEKDU1FVFJJQ19DT1NJTkUQARIOCgpNRVRSSUNfRE9UEAISFAoQTUVUUklDX0VVQ0xJREVBThADKncKClNwYWNlU3RhdGUSGwoXU1BBQ0VfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJTUEFDRV9TVEFURV9BQ1RJVkUQARIZChVTUEFDRV9TVEFURV9SRVBMQVlJTkcQAhIZChVTUEFDRV9TVEFURV9SRUFEX09OTFkQA0KbAQoNY29tLmVuZ3JhbS52MUIKU3BhY2VQcm90b1ABWjlnaXRodWIuY29tL2VuZ3JhbS1zdHJlYW0vZW5ncmFtL2dlbi9nby9lbmdyYW0vdjE7ZW5ncmFtdjGiAgNFWFiqAglFbmdyYW0uVjHKAglFbmdyYW1cVjHiAhVFbmdyYW1cVjFcR1BCTWV0YWRhdGHqAgpFbmdyYW06OlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChVlbmdyYW0vdjEvc3BhY2UucHJvdG8SCWVuZ3JhbS52MSI+CgxFbWJlZGRlclNwZWMSDAoEa2luZBgBIAEoCRINCgVtb2RlbBgCIAEoCRIRCglkaW1lbnNpb24YAyABKA0iNQoGUXVvdGFzEhgKEG1heF9vYnNlcnZhdGlvbnMYASABKAQSEQoJbWF4X2J5dGVzGAIgASgEImQKCVJldGVudGlvbhIqCgdtYXhfYWdlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhgKEG1heF9vYnNlcnZhdGlvbnMYAiABKAQSEQoJbWF4X2J5dGVzGAMgASgEIr4BCgtJbmRleFN0YXR1cxIoCgpzY2FubmVkX2J5GAEgASgOMhQuZW5ncmFtLnYxLlNjYW5Db2RlcxITCgtjb2RlX3JlY2FsbBgCIAEoARIXCg9jb2RlX2NhbmRpZGF0ZXMYAyABKA0SFwoPY29kZV90cmlhbF9yb3dzGAQgASgEEhYKDmNvZGVzX3dpdGhoZWxkGAUgASgIEiYKBnBvbGljeRgGIAEoDjIWLmVuZ3JhbS52MS5JbmRleFBvbGljeSKCAQoLU3BhY2VNZW1vcnkSDAoEdXNlZBgBIAEoBBIMCgRyb3dzGAIgASgEEgsKA2lkcxgDIAEoBBINCgVjb2RlcxgEIAEoBBINCgVncmFwaBgFIAEoBBIPCgdmaWx0ZXJzGAYgASgEEgwKBHJlc3QYByABKAQSDQoFbGltaXQYCCABKAQi9gQKBVNwYWNlEgoKAmlkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEEhEKCWRpbWVuc2lvbhgDIAEoDRIhCgZtZXRyaWMYBCABKA4yES5lbmdyYW0udjEuTWV0cmljEikKCGVtYmVkZGVyGAUgASgLMhcuZW5ncmFtLnYxLkVtYmVkZGVyU3BlYxISCgpnZW5lcmF0aW9uGAYgASgEEhQKDG9ic2VydmF0aW9ucxgHIAEoBBIRCgl1bmluZGV4ZWQYCCABKAQSDQoFYnl0ZXMYCSABKAQSJAoFc3RhdGUYCiABKA4yFS5lbmdyYW0udjEuU3BhY2VTdGF0ZRIhCgZxdW90YXMYCyABKAsyES5lbmdyYW0udjEuUXVvdGFzEicKCXJldGVudGlvbhgMIAEoCzIULmVuZ3JhbS52MS5SZXRlbnRpb24SFwoPaW5kZXhfdGhyZXNob2xkGA0gASgEEi4KCmNyZWF0ZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDmhpc3Rvcnlfd2luZG93GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC3F1YXJhbnRpbmVkGBAgASgEEg4KBmFzbGVlcBgRIAEoCBIlCgVpbmRleBgSIAEoCzIWLmVuZ3JhbS52MS5JbmRleFN0YXR1cxImCgZtZW1vcnkYEyABKAsyFi5lbmdyYW0udjEuU3BhY2VNZW1vcnkSEQoJZGVhZF9yb3dzGBQgASgEEhUKDXJlc2lkZW50X3Jvd3MYFSABKAQSEwoLbWFwcGVkX3Jvd3MYFiABKAQqWQoGTWV0cmljEhYKEk1FVFJJQ19VTlNQRUNJRklFRBAAEhEKDU1FVFJJQ19DT1NJTkUQARIOCgpNRVRSSUNfRE9UEAISFAoQTUVUUklDX0VVQ0xJREVBThADKncKClNwYWNlU3RhdGUSGwoXU1BBQ0VfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJTUEFDRV9TVEFURV9BQ1RJVkUQARIZChVTUEFDRV9TVEFURV9SRVBMQVlJTkcQAhIZChVTUEFDRV9TVEFURV9SRUFEX09OTFkQAypuCglTY2FuQ29kZXMSGgoWU0NBTl9DT0RFU19VTlNQRUNJRklFRBAAEhMKD1NDQU5fQ09ERVNfTk9ORRABEhYKElNDQU5fQ09ERVNfT05FX0JJVBACEhgKFFNDQU5fQ09ERVNfU0VWRU5fQklUEAMqdAoLSW5kZXhQb2xpY3kSHAoYSU5ERVhfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFQoRSU5ERVhfUE9MSUNZX0ZVTEwQARIXChNJTkRFWF9QT0xJQ1lfTkFSUk9XEAISFwoTSU5ERVhfUE9MSUNZX1BBVVNFRBADQpsBCg1jb20uZW5ncmFtLnYxQgpTcGFjZVByb3RvUAFaOWdpdGh1Yi5jb20vZW5ncmFtLXN0cmVhbS9lbmdyYW0vZ2VuL2dvL2VuZ3JhbS92MTtlbmdyYW12MaICA0VYWKoCCUVuZ3JhbS5WMcoCCUVuZ3JhbVxWMeICFUVuZ3JhbVxWMVxHUEJNZXRhZGF0YeoCCkVuZ3JhbTo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * EmbedderSpec is the identity of what turns text into vectors. It is fixed
@@ -114,6 +114,139 @@ export type Retention = Message<"engram.v1.Retention"> & {
  */
 export const RetentionSchema: GenMessage<Retention> = /*@__PURE__*/
   messageDesc(file_engram_v1_space, 2);
+
+/**
+ * IndexStatus is how a space is searched.
+ *
+ * @generated from message engram.v1.IndexStatus
+ */
+export type IndexStatus = Message<"engram.v1.IndexStatus"> & {
+  /**
+   * What its rows are scanned by.
+   *
+   * @generated from field: engram.v1.ScanCodes scanned_by = 1;
+   */
+  scannedBy: ScanCodes;
+
+  /**
+   * The recall@10 that these codes had in their last trial, 0..1; 0 without
+   * codes.
+   *
+   * @generated from field: double code_recall = 2;
+   */
+  codeRecall: number;
+
+  /**
+   * How many of the nearest by code are compared anew by their vectors; 0
+   * without codes.
+   *
+   * @generated from field: uint32 code_candidates = 3;
+   */
+  codeCandidates: number;
+
+  /**
+   * How many rows the space had at that trial, which is held again when it has
+   * grown fourfold; 0 without codes.
+   *
+   * @generated from field: uint64 code_trial_rows = 4;
+   */
+  codeTrialRows: bigint;
+
+  /**
+   * Memory is short: its codes were dropped, or none are made. Recalls are
+   * slower, and lose nothing; codes are made when there is room.
+   *
+   * @generated from field: bool codes_withheld = 5;
+   */
+  codesWithheld: boolean;
+
+  /**
+   * How rows that wait for its graph are dealt with.
+   *
+   * @generated from field: engram.v1.IndexPolicy policy = 6;
+   */
+  policy: IndexPolicy;
+};
+
+/**
+ * Describes the message engram.v1.IndexStatus.
+ * Use `create(IndexStatusSchema)` to create a new message.
+ */
+export const IndexStatusSchema: GenMessage<IndexStatus> = /*@__PURE__*/
+  messageDesc(file_engram_v1_space, 3);
+
+/**
+ * SpaceMemory is the memory a space takes that the system cannot drop and read
+ * again from a file, in bytes, by what takes it. It is counted every second;
+ * rows that came since are added.
+ *
+ * @generated from message engram.v1.SpaceMemory
+ */
+export type SpaceMemory = Message<"engram.v1.SpaceMemory"> & {
+  /**
+   * The sum of what follows.
+   *
+   * @generated from field: uint64 used = 1;
+   */
+  used: bigint;
+
+  /**
+   * Rows that are not in files yet, with their vectors.
+   *
+   * @generated from field: uint64 rows = 2;
+   */
+  rows: bigint;
+
+  /**
+   * What finds rows by id.
+   *
+   * @generated from field: uint64 ids = 3;
+   */
+  ids: bigint;
+
+  /**
+   * What rows are compared by in place of their vectors.
+   *
+   * @generated from field: uint64 codes = 4;
+   */
+  codes: bigint;
+
+  /**
+   * Links of the graph.
+   *
+   * @generated from field: uint64 graph = 5;
+   */
+  graph: bigint;
+
+  /**
+   * What finds rows by metadata and context.
+   *
+   * @generated from field: uint64 filters = 6;
+   */
+  filters: bigint;
+
+  /**
+   * The marks of its sessions, and the space itself.
+   *
+   * @generated from field: uint64 rest = 7;
+   */
+  rest: bigint;
+
+  /**
+   * What `used` may come to; observations beyond are refused with
+   * MEMORY_PRESSURE. 0 is no bound of its own.
+   *
+   * @generated from field: uint64 limit = 8;
+   */
+  limit: bigint;
+};
+
+/**
+ * Describes the message engram.v1.SpaceMemory.
+ * Use `create(SpaceMemorySchema)` to create a new message.
+ */
+export const SpaceMemorySchema: GenMessage<SpaceMemory> = /*@__PURE__*/
+  messageDesc(file_engram_v1_space, 4);
 
 /**
  * Space is an isolated memory: its observations are seen from nowhere else.
@@ -240,6 +373,45 @@ export type Space = Message<"engram.v1.Space"> & {
    * @generated from field: bool asleep = 17;
    */
   asleep: boolean;
+
+  /**
+   * How it is searched.
+   *
+   * @generated from field: engram.v1.IndexStatus index = 18;
+   */
+  index?: IndexStatus | undefined;
+
+  /**
+   * What memory it takes, by what takes it.
+   *
+   * @generated from field: engram.v1.SpaceMemory memory = 19;
+   */
+  memory?: SpaceMemory | undefined;
+
+  /**
+   * Rows that no recall finds any more: deleted, replaced or quarantined. They
+   * keep their numbers, and are stepped over; checkpoints erase their bytes.
+   *
+   * @generated from field: uint64 dead_rows = 20;
+   */
+  deadRows: bigint;
+
+  /**
+   * Rows, dead ones included, whose full vectors are in memory. 0 while the
+   * space is asleep.
+   *
+   * @generated from field: uint64 resident_rows = 21;
+   */
+  residentRows: bigint;
+
+  /**
+   * Rows, dead ones included, whose full vectors are mapped from the files of a
+   * checkpoint: the system reads them when they are asked for. 0 while the space
+   * is asleep.
+   *
+   * @generated from field: uint64 mapped_rows = 22;
+   */
+  mappedRows: bigint;
 };
 
 /**
@@ -247,7 +419,7 @@ export type Space = Message<"engram.v1.Space"> & {
  * Use `create(SpaceSchema)` to create a new message.
  */
 export const SpaceSchema: GenMessage<Space> = /*@__PURE__*/
-  messageDesc(file_engram_v1_space, 3);
+  messageDesc(file_engram_v1_space, 5);
 
 /**
  * Metric is how a space compares embeddings.
@@ -330,4 +502,90 @@ export enum SpaceState {
  */
 export const SpaceStateSchema: GenEnum<SpaceState> = /*@__PURE__*/
   enumDesc(file_engram_v1_space, 1);
+
+/**
+ * ScanCodes is what the rows of a space that are scanned are compared by first.
+ * The nearest of them are compared anew by their vectors.
+ *
+ * @generated from enum engram.v1.ScanCodes
+ */
+export enum ScanCodes {
+  /**
+   * Not known: the space is asleep, or the server is older than the field.
+   *
+   * @generated from enum value: SCAN_CODES_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No codes: the vectors themselves. So it is while there are few rows, before
+   * codes are made, where none passed its trial, and where they are withheld.
+   *
+   * @generated from enum value: SCAN_CODES_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * A bit for each component: its sign.
+   *
+   * @generated from enum value: SCAN_CODES_ONE_BIT = 2;
+   */
+  ONE_BIT = 2,
+
+  /**
+   * Seven bits for each component.
+   *
+   * @generated from enum value: SCAN_CODES_SEVEN_BIT = 3;
+   */
+  SEVEN_BIT = 3,
+}
+
+/**
+ * Describes the enum engram.v1.ScanCodes.
+ */
+export const ScanCodesSchema: GenEnum<ScanCodes> = /*@__PURE__*/
+  enumDesc(file_engram_v1_space, 2);
+
+/**
+ * IndexPolicy is how the rows that wait for the graph of a space are dealt with.
+ * None of them waits for being seen: they are scanned meanwhile.
+ *
+ * @generated from enum engram.v1.IndexPolicy
+ */
+export enum IndexPolicy {
+  /**
+   * Not known: the server is older than the field.
+   *
+   * @generated from enum value: INDEX_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Inserted as the space is configured.
+   *
+   * @generated from enum value: INDEX_POLICY_FULL = 1;
+   */
+  FULL = 1,
+
+  /**
+   * Inserted with a narrower search, since too many wait: with half the work for
+   * each, and links that find a little less.
+   *
+   * @generated from enum value: INDEX_POLICY_NARROW = 2;
+   */
+  NARROW = 2,
+
+  /**
+   * Not inserted for now: many wait, and what comes in needs the processors.
+   *
+   * @generated from enum value: INDEX_POLICY_PAUSED = 3;
+   */
+  PAUSED = 3,
+}
+
+/**
+ * Describes the enum engram.v1.IndexPolicy.
+ */
+export const IndexPolicySchema: GenEnum<IndexPolicy> = /*@__PURE__*/
+  enumDesc(file_engram_v1_space, 3);
 
