@@ -110,11 +110,17 @@ func TestALaggingSpaceShowsItsPolicy(t *testing.T) {
 	if r := e.Reading(); r.Spaces[0].IndexPolicy != int(IndexPaused) {
 		t.Errorf("%+v", r.Spaces[0])
 	}
+	if st, all := e.SpaceStatus(sl.space), e.Status().Policies; st.Policy != IndexPaused || all[IndexPaused].Spaces != 1 || all[IndexFull].Spaces != 0 {
+		t.Errorf("the space: %v; all: %+v", st.Policy, all)
+	}
 	if p := e.judge(sl); p != IndexFull {
 		t.Errorf("policy %v with nothing waiting", p)
 	}
 	r := e.Reading()
 	if r.Spaces[0].IndexPolicy != int(IndexFull) || len(r.IndexPolicyTime) != 2 || r.IndexPolicyTime[1].Policy != "paused" || r.IndexPolicyTime[1].Seconds < 1 {
 		t.Errorf("%+v, %+v", r.Spaces[0], r.IndexPolicyTime)
+	}
+	if st, all := e.SpaceStatus(sl.space), e.Status().Policies; st.Policy != IndexFull || all[IndexFull].Spaces != 1 || all[IndexPaused].Spaces != 0 || all[IndexPaused].InForce < time.Second {
+		t.Errorf("the space: %v; all: %+v", st.Policy, all)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/engram-stream/engram/service/internal/admission"
 	"github.com/engram-stream/engram/service/internal/fault"
+	"github.com/engram-stream/engram/service/internal/journal"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/session"
 	"github.com/engram-stream/engram/service/internal/vfs"
@@ -153,6 +154,10 @@ func TestFullMemoryRefuses(t *testing.T) {
 		if l := e.monitor.Level(); l != admission.Overloaded {
 			t.Errorf("the level is %v", l)
 		}
+		use, st := e.Status().MemoryUse, statusOfSpace(t, e, "full")
+		if use.Level != journal.LevelRefuse || use.Used < use.Budget*9/10 || use.Parts.Rows == 0 || use.Queue < 0 || st.Memory.Rows < use.Budget/2 {
+			t.Errorf("told of all: %+v, of the space: %+v", use, st.Memory)
+		}
 		r, err := e.Recall(t.Context(), Cue{Space: "full", Vector: wideRows(0, 1)[0].Observation.Vector, Limit: 1})
 		if err != nil || len(r.Hits) != 1 {
 			t.Errorf("a recall meanwhile: %+v, %v", r, err)
@@ -162,6 +167,9 @@ func TestFullMemoryRefuses(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
+		if use := e.Status().MemoryUse; use.Level != journal.LevelNormal {
+			t.Errorf("with room: %+v", use)
+		}
 		keepRows(t, e, "next", 100)
 	})
 }
@@ -183,6 +191,9 @@ func TestASpaceHasItsShareOfMemory(t *testing.T) {
 		}
 		if f := fault.Of(err); f.Reason != fault.MemoryPressure || f.RetryAfter <= 0 {
 			t.Errorf("beyond its share: %v", err)
+		}
+		if st := statusOfSpace(t, e, "greedy"); st.MemoryLimit != 1<<20 || st.Memory.Total() < st.MemoryLimit*9/10 || st.Memory.Total() > st.MemoryLimit {
+			t.Errorf("the greedy space takes %+v of %d", st.Memory, st.MemoryLimit)
 		}
 		if refused := keepRows(t, e, "modest", 100); len(refused) > 0 {
 			t.Errorf("another is refused: %v", refused)
@@ -259,6 +270,9 @@ func TestCodesGoWhenMemoryIsShort(t *testing.T) {
 		}
 		return book.times("codes dropped") > 0
 	})
+	if st := statusOfSpace(t, e, "coded"); !st.CodesWithheld || st.ScannedBy != "" || st.Mapped != rows {
+		t.Errorf("without its codes: %+v", st)
+	}
 	r, err := e.Recall(t.Context(), cue)
 	if err != nil || len(r.Hits) != 1 || r.Hits[0].Observation.ID != "row-0" {
 		t.Errorf("%+v, %v", r, err)

@@ -141,8 +141,8 @@ func TestAFullDiskIsWaitedOut(t *testing.T) {
 		if ok, why := e.Ready(); ok || !strings.Contains(why, "the disk is full") {
 			t.Errorf("ready %v: %q", ok, why)
 		}
-		if e.State() != Serving || e.monitor.Level() != admission.Overloaded || e.Status().Pressure != 1 {
-			t.Errorf("state %v, level %v, pressure %v", e.State(), e.monitor.Level(), e.Status().Pressure)
+		if e.State() != Serving || e.monitor.Level() != admission.Overloaded || e.Status().Pressure != 1 || e.Status().Disk != journal.LevelRefuse {
+			t.Errorf("state %v, level %v, pressure %v, disk %v", e.State(), e.monitor.Level(), e.Status().Pressure, e.Status().Disk)
 		}
 		holds(t, e, n-1)
 
@@ -281,7 +281,7 @@ func TestWatermarksWarnBeforeTheyRefuse(t *testing.T) {
 		fs.SetCapacity(used + 3<<20)
 		time.Sleep(2 * diskEvery)
 		told(session.Warning)
-		if st := e.Status(); st.Journal.Level != journal.LevelWarning || st.Pressure != diskPressure(journal.LevelWarning) || book.times(saysFilling) != 1 || book.times(saysFull) != 0 {
+		if st := e.Status(); st.Journal.Level != journal.LevelWarning || st.Disk != journal.LevelWarning || st.Pressure != diskPressure(journal.LevelWarning) || book.times(saysFilling) != 1 || book.times(saysFull) != 0 {
 			t.Errorf("level %v, pressure %v, said %d and %d times", st.Journal.Level, st.Pressure, book.times(saysFilling), book.times(saysFull))
 		}
 		if err := <-observe(t, e, 2); err != nil {
