@@ -13,6 +13,25 @@ import (
 // ServerStatus is how a server is doing; see the contract for each field.
 type ServerStatus = v1.ServerStatus
 
+// MemoryStatus is what memory a server takes, by what takes it, and how that
+// stands to its bounds; see the contract.
+type MemoryStatus = v1.MemoryStatus
+
+// IndexPolicyStatus is where an index policy is in force; [IndexPolicy] has the
+// values of its policy.
+type IndexPolicyStatus = v1.IndexPolicyStatus
+
+// ResourceLevel is how memory or disk of a server stands to its watermarks.
+type ResourceLevel = v1.ResourceLevel
+
+// The levels. One that a newer server has is told as its number.
+const (
+	ResourceLevelUnknown  = v1.ResourceLevel_RESOURCE_LEVEL_UNSPECIFIED // the server is older than this program
+	ResourceLevelOK       = v1.ResourceLevel_RESOURCE_LEVEL_OK
+	ResourceLevelWarning  = v1.ResourceLevel_RESOURCE_LEVEL_WARNING  // filling up: clients are slowed down
+	ResourceLevelRefusing = v1.ResourceLevel_RESOURCE_LEVEL_REFUSING // full: new observations are refused
+)
+
 // SessionInfo is what an operator sees of a session; see the contract.
 type SessionInfo = v1.SessionInfo
 

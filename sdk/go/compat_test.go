@@ -131,11 +131,16 @@ func (newerServer) WatchSpace(_ context.Context, _ *v1.WatchSpaceRequest, s engr
 }
 
 func (newerServer) GetSpace(context.Context, *v1.GetSpaceRequest) (*v1.GetSpaceResponse, error) {
-	return newer(&v1.GetSpaceResponse{Space: &v1.Space{Id: "notes", Metric: 99, State: 99}}), nil
+	return newer(&v1.GetSpaceResponse{Space: &v1.Space{
+		Id: "notes", Metric: 99, State: 99, Index: &v1.IndexStatus{ScannedBy: 99, CodeRecall: 0.5, Policy: -1}, Memory: &v1.SpaceMemory{Used: 8},
+	}}), nil
 }
 
 func (newerServer) GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error) {
-	return newer(&v1.GetStatusResponse{Status: &v1.ServerStatus{State: 99, Lanes: []*v1.LaneStatus{{Priority: 99}}}}), nil
+	return newer(&v1.GetStatusResponse{Status: &v1.ServerStatus{
+		State: 99, Lanes: []*v1.LaneStatus{{Priority: 99}}, Memory: &v1.MemoryStatus{Level: 99, Used: 8},
+		Journal: &v1.JournalStatus{DiskLevel: 99}, IndexPolicies: []*v1.IndexPolicyStatus{{Policy: 99, Spaces: 3}},
+	}}), nil
 }
 
 func (newerServer) DeleteSpace(context.Context, *v1.DeleteSpaceRequest) (*v1.DeleteSpaceResponse, error) {
@@ -187,9 +192,13 @@ func TestCompatNewerServerAnswers(t *testing.T) {
 			}
 			if sp, err := c.GetSpace(ctx, "notes"); err != nil || sp.ID != "notes" || sp.Metric != 99 || !strings.Contains(sp.Metric.String(), "99") {
 				t.Errorf("%+v, %v", sp, err)
+			} else if x := sp.Index; x.ScannedBy.String() != "codes 99" || x.Policy.String() != "policy -1" || x.CodeRecall != 0.5 || sp.Memory.Used != 8 {
+				t.Errorf("%+v, %+v", x, sp.Memory)
 			}
 			if st, err := c.Status(ctx); err != nil || st.State != 99 || st.Lanes[0].Priority != 99 {
 				t.Errorf("%+v, %v", st, err)
+			} else if p := st.IndexPolicies[0]; st.Memory.Level != 99 || st.Memory.Used != 8 || st.Journal.DiskLevel != 99 || p.Policy != 99 || p.Spaces != 3 {
+				t.Errorf("%+v", st)
 			}
 			if _, err := c.DeleteSpace(ctx, "notes"); engram.ReasonOf(err) != "LEGAL_HOLD" {
 				t.Errorf("%v", err)

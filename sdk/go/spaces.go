@@ -3,7 +3,6 @@ package engram
 import (
 	"context"
 	"iter"
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -25,11 +24,7 @@ const (
 // String gives the metric's name, and the number of one that is newer than this
 // program.
 func (m Metric) String() string {
-	names := [...]string{"default", "cosine", "dot", "euclidean"}
-	if m < 0 || int(m) >= len(names) {
-		return "metric " + strconv.Itoa(int(m))
-	}
-	return names[m]
+	return named(int(m), "metric ", "default", "cosine", "dot", "euclidean")
 }
 
 // Space describes a memory space.
@@ -51,6 +46,12 @@ type Space struct {
 	MaxBytes       uint64        `json:"max_bytes"`  // retention
 	Quotas         Quotas        `json:"quotas"`
 	HistoryWindow  time.Duration `json:"history_window_ns"` // how long At and AsOf reach back
+	Asleep         bool          `json:"asleep"`            // its rows are on disk alone until something asks for them
+	DeadRows       uint64        `json:"dead_rows"`         // deleted, replaced or quarantined: no recall finds them
+	ResidentRows   uint64        `json:"resident_rows"`     // dead ones included, with their vectors in memory
+	MappedRows     uint64        `json:"mapped_rows"`       // with their vectors in files that are mapped
+	Index          IndexStatus   `json:"index"`             // how it is searched
+	Memory         SpaceMemory   `json:"memory"`            // by what takes it
 }
 
 // Quotas bound what a space may take; what goes beyond is refused. Zero is the
@@ -71,7 +72,9 @@ func spaceOf(m *v1.Space) Space {
 		IndexThreshold: m.GetIndexThreshold(), CreatedAt: moment(m.GetCreatedAt()),
 		MaxAge: m.GetRetention().GetMaxAge().AsDuration(), MaxCount: m.GetRetention().GetMaxObservations(), MaxBytes: m.GetRetention().GetMaxBytes(),
 		Quotas:        Quotas{Observations: m.GetQuotas().GetMaxObservations(), Bytes: m.GetQuotas().GetMaxBytes()},
-		HistoryWindow: m.GetHistoryWindow().AsDuration(),
+		HistoryWindow: m.GetHistoryWindow().AsDuration(), Asleep: m.GetAsleep(),
+		DeadRows: m.GetDeadRows(), ResidentRows: m.GetResidentRows(), MappedRows: m.GetMappedRows(),
+		Index: indexStatusOf(m.GetIndex()), Memory: spaceMemoryOf(m.GetMemory()),
 	}
 }
 
