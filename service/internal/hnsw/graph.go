@@ -45,6 +45,9 @@ type Graph struct {
 	entry  atomic.Uint64
 	length atomic.Int64
 	bound  atomic.Uint64 // highest row + 1: the size of a search's visited set
+	// changes counts the moments from which on ways to the living may be closed
+	// that were open before: a search across one of them may have missed some.
+	changes atomic.Uint64
 
 	// The inserter's own.
 	inserting atomic.Bool

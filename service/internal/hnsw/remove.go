@@ -86,8 +86,9 @@ func (g *Graph) sentence(dead func(uint32) bool) *removal {
 
 // mend makes the graph do without the dead rows, whose own lists stay as they
 // are. The tree comes first: a list gives up its links to the dead only when the
-// living are held together without them, so that at no moment a search misses
-// a part of the graph.
+// living are held together without them, so that a search that begins at any
+// moment finds every part of the graph; what one has begun before the lists give
+// them up, and goes on after, it begins anew (see Search).
 func (g *Graph) mend(r *removal) {
 	g.work.dead, g.work.former = r.dead, map[uint32]uint32{}
 	g.joinTree(r)
@@ -95,6 +96,7 @@ func (g *Graph) mend(r *removal) {
 	if entry, _ := g.entryPoint(); r.dead.has(int(entry)) {
 		g.setEntryPoint(r.entry, g.store.level(r.entry))
 	}
+	g.changes.Add(1)
 	g.rows(func(row uint32, level int) {
 		if r.dead.has(int(row)) {
 			return
@@ -111,6 +113,7 @@ func (g *Graph) mend(r *removal) {
 // release gives back the memory that only rows removed earlier have.
 func (g *Graph) release() {
 	l, _ := g.layout()
+	g.changes.Add(1) // a search may have reached layer 0 at a row that is about to lose its list
 	table := append([]*chunk(nil), *g.store.chunks.Load()...)
 	for at := range table {
 		if !l.chunks.has(at) {

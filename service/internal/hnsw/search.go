@@ -17,8 +17,9 @@ const together = 24
 // Search returns up to ef accepted rows near q, best first, ties by row
 // number: the k nearest are the first k, for a k up to ef. A higher ef finds
 // more of the true neighbours and takes longer. The result is valid until s is
-// used again. accept nil accepts all; it is called at most once for each row
-// and only for rows better than the worst of ef results when they were scored.
+// used again. accept nil accepts all; it is called only for rows better than the
+// worst of ef results when they were scored, and once for each, unless a
+// [Graph.Remove] makes the search begin anew.
 //
 // Rows that are not accepted are traversed like any other, so filters and
 // tombstones do not cut the graph. The search goes on until there are ef
@@ -30,16 +31,22 @@ func (g *Graph) Search(q Query, ef int, accept func(row uint32) bool, s *Scratch
 	defer runtime.KeepAlive(g)
 	s.found = s.found[:0]
 	s.visits, s.exhausted = 0, false
-	row, level := g.entryPoint()
-	if level < 0 || ef <= 0 {
-		return nil
+	for again := true; again; {
+		changes := g.changes.Load()
+		row, level := g.entryPoint()
+		if level < 0 || ef <= 0 {
+			return nil
+		}
+		s.begin(g.bound.Load(), g.store.baseSlots)
+		entry := makeKey(g.scoreOne(q, row, s), row)
+		for layer := level; layer > 0; layer-- {
+			entry = g.descend(q, entry, layer, s)
+		}
+		g.searchLayer(q, entry, 0, ef, g.cfg.visitLimit(ef), accept, s)
+		// What it passed by before a Remove, and behind which rows were hung up
+		// then, it does not pass again.
+		again = len(s.beam.keys()) < s.beam.limit && !s.exhausted && g.changes.Load() != changes
 	}
-	s.begin(g.bound.Load(), g.store.baseSlots)
-	entry := makeKey(g.scoreOne(q, row, s), row)
-	for layer := level; layer > 0; layer-- {
-		entry = g.descend(q, entry, layer, s)
-	}
-	g.searchLayer(q, entry, 0, ef, g.cfg.visitLimit(ef), accept, s)
 	for _, k := range s.beam.keys() {
 		s.found = append(s.found, Candidate{Row: k.row(), Score: k.score()})
 	}
