@@ -19,8 +19,8 @@ func (v *verb) printSpace(s engram.Space) error {
 	if v.json {
 		return v.printJSON(s)
 	}
-	v.printf("%-24s %9d observations  %5d-d %-9s %-8s generation %d, %d not in the graph, %.1f MB\n",
-		s.ID, s.Observations, s.Dimension, s.Metric, s.Embedder, s.Generation, s.Unindexed, float64(s.Bytes)/1e6)
+	v.printf("%-24s %9d observations  %5d-d %-9s %-8s generation %d, %d not in the graph, %.1f MB%s\n",
+		s.ID, s.Observations, s.Dimension, s.Metric, s.Embedder, s.Generation, s.Unindexed, float64(s.Bytes)/1e6, remarks(s))
 	return nil
 }
 
@@ -49,13 +49,19 @@ func spacesList() *cobra.Command {
 }
 
 func spacesGet() *cobra.Command {
-	c := &cobra.Command{Use: "get SPACE", Short: "Show a space", Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{Use: "get SPACE", Short: "Show a space: how it is searched, and what memory it takes", Args: cobra.ExactArgs(1)}
 	return clientVerb(c, func(ctx context.Context, v *verb, args []string) error {
 		s, err := v.client.GetSpace(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		return v.printSpace(s)
+		if err := v.printSpace(s); err != nil || v.json {
+			return err
+		}
+		for _, line := range describe(s) {
+			v.printf("  %s\n", line)
+		}
+		return nil
 	})
 }
 

@@ -53,7 +53,7 @@ func (v *verb) printStatus(st *engram.ServerStatus) error {
 		return v.printMessage(st)
 	}
 	v.printf("%s  version %s, up %v\n", strings.TrimPrefix(st.State.String(), "SERVER_STATE_"), st.Version, time.Since(st.StartedAt.AsTime()).Round(time.Second))
-	v.printf("  spaces %d, observations %d (%d not in a graph), sessions %d, pressure %.0f %%\n", st.Spaces, st.Observations, st.Unindexed, st.ActiveSessions, 100*st.Pressure)
+	v.printf("  spaces %d, observations %d (%d not in a graph, %d rows dead), sessions %d, pressure %.0f %%\n", st.Spaces, st.Observations, st.Unindexed, st.DeadRows, st.ActiveSessions, 100*st.Pressure)
 	v.printf("  since the start: %d observed, %d rejected, %d refusals, %d recalls\n", st.ObservationsTotal, st.RejectionsTotal, st.RefusalsTotal, st.RecallsTotal)
 	for _, l := range st.Lanes {
 		v.printf("  lane %-7s %d of %d waiting, %d reserved\n", strings.ToLower(strings.TrimPrefix(l.Priority.String(), "PRIORITY_")), l.Depth, l.Capacity, l.Reserved)
@@ -61,8 +61,15 @@ func (v *verb) printStatus(st *engram.ServerStatus) error {
 	for _, w := range st.Workers {
 		v.printf("  worker %d    %3.0f %% busy, %d batches, %d stolen, %d panics\n", w.WorkerId, 100*w.Utilization, w.Batches, w.Stolen, w.Panics)
 	}
+	for _, line := range describeMemory(st) {
+		v.printf("  %s\n", line)
+	}
+	if line := describePolicies(st.IndexPolicies); line != "" {
+		v.printf("  %s\n", line)
+	}
 	j := st.Journal
-	v.printf("  journal     %.1f MB in %d segments, %d commits, %.1f GB free%s\n", float64(j.GetBytes())/1e6, j.GetSegments(), j.GetCommits(), float64(j.GetDiskFreeBytes())/1e9, failure(j.GetFailure()))
+	v.printf("  journal     %.1f MB in %d segments, %d commits, %.1f GB free%s%s\n", float64(j.GetBytes())/1e6, j.GetSegments(), j.GetCommits(),
+		float64(j.GetDiskFreeBytes())/1e9, level("THE DISK", j.GetDiskLevel()), failure(j.GetFailure()))
 	v.printDisk(st)
 	return nil
 }
