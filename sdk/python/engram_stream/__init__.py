@@ -15,7 +15,7 @@ from . import _fork as _fork  # isort: skip  # before grpc is loaded
 from ._calls import Forgotten, Found, ManyResult, Observed
 from ._channel import TLS
 from ._version import __version__
-from .admin import Checkpoint, ServerStatus, SessionInfo
+from .admin import Checkpoint, MemoryStatus, ServerStatus, SessionInfo
 from .client import Client
 from .errors import (
     AuthError,
@@ -41,7 +41,7 @@ from .observation import Context, Level, Observation, Priority, Stored
 from .options import Ack, Closed, Pressure, SessionOptions, Stats
 from .recall import Recall, RecallOptions, Result
 from .session import Session
-from .spaces import Metric, Quotas, Space
+from .spaces import IndexStatus, Metric, Quotas, Space, SpaceMemory
 
 __all__ = [
     "TLS",
@@ -62,11 +62,13 @@ __all__ = [
     "ForkedError",
     "Found",
     "FullError",
+    "IndexStatus",
     "InvalidError",
     "Level",
     "LossWarning",
     "ManyResult",
     "Memory",
+    "MemoryStatus",
     "Metric",
     "NotFoundError",
     "Observation",
@@ -86,6 +88,7 @@ __all__ = [
     "SessionInfo",
     "SessionOptions",
     "Space",
+    "SpaceMemory",
     "Stats",
     "Stored",
     "UnavailableError",

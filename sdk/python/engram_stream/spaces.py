@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from ._gen.engram.v1 import space_pb2 as pb
 from ._gen.engram.v1 import space_service_pb2 as ss
+from ._names import name_of
 from .observation import moment
 
 
@@ -27,6 +28,45 @@ class Quotas:
     observations: int = 0
     bytes: int = 0
     """Vectors included."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """How a space is searched."""
+
+    scanned_by: str = "UNSPECIFIED"
+    """ONE_BIT or SEVEN_BIT codes, or NONE: the vectors themselves. UNSPECIFIED while the space is asleep, and of an
+    older server; a number of a newer one."""
+    code_recall: float = 0.0
+    """The recall@10 that these codes had in their last trial, 0..1; 0 without codes."""
+    code_candidates: int = 0
+    """How many of the nearest by code are compared anew by their vectors."""
+    code_trial_rows: int = 0
+    """How many rows the space had at that trial."""
+    codes_withheld: bool = False
+    """Memory is short: codes were dropped, or none are made. Recalls are slower, and lose nothing."""
+    policy: str = "UNSPECIFIED"
+    """How rows that wait for the graph are dealt with: inserted as configured (FULL), inserted with a NARROW search
+    since too many wait, or PAUSED since what comes in needs the processors. They are scanned meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceMemory:
+    """The memory a space takes that the system cannot drop and read again from a file, in bytes."""
+
+    used: int = 0
+    """The sum of what follows."""
+    rows: int = 0
+    """Not in files yet, with their vectors."""
+    ids: int = 0
+    codes: int = 0
+    """What rows are compared by in place of their vectors."""
+    graph: int = 0
+    filters: int = 0
+    rest: int = 0
+    """Marks of sessions, and the space itself."""
+    limit: int = 0
+    """What `used` may come to; 0 is no bound of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +97,14 @@ class Space:
     """ACTIVE, REPLAYING or READ_ONLY."""
     asleep: bool
     """Its rows are on disk alone until something asks for them."""
+    dead_rows: int = 0
+    """Deleted, replaced or quarantined: no recall finds them."""
+    resident_rows: int = 0
+    """Those with their vectors in memory, dead ones included."""
+    mapped_rows: int = 0
+    """Those with their vectors in files that are mapped, dead ones included."""
+    index: IndexStatus = IndexStatus()
+    memory: SpaceMemory = SpaceMemory()
 
     def __repr__(self) -> str:
         return (
@@ -70,7 +118,6 @@ _METRICS = frozenset(int(x) for x in Metric)
 
 def space_of(m: pb.Space) -> Space:
     """Read a space."""
-    states = pb.SpaceState
     return Space(
         id=m.id,
         dimension=m.dimension,
@@ -88,9 +135,29 @@ def space_of(m: pb.Space) -> Space:
         max_count=m.retention.max_observations,
         quotas=Quotas(m.quotas.max_observations, m.quotas.max_bytes),
         history_window=m.history_window.ToTimedelta(),
-        state=states.Name(m.state).removeprefix("SPACE_STATE_") if m.state in states.values() else str(m.state),
+        state=name_of(pb.SpaceState, m.state, "SPACE_STATE_"),
         asleep=m.asleep,
+        dead_rows=m.dead_rows,
+        resident_rows=m.resident_rows,
+        mapped_rows=m.mapped_rows,
+        index=_index_of(m.index),
+        memory=_memory_of(m.memory),
     )
+
+
+def _index_of(m: pb.IndexStatus) -> IndexStatus:
+    return IndexStatus(
+        scanned_by=name_of(pb.ScanCodes, m.scanned_by, "SCAN_CODES_"),
+        code_recall=m.code_recall,
+        code_candidates=m.code_candidates,
+        code_trial_rows=m.code_trial_rows,
+        codes_withheld=m.codes_withheld,
+        policy=name_of(pb.IndexPolicy, m.policy, "INDEX_POLICY_"),
+    )
+
+
+def _memory_of(m: pb.SpaceMemory) -> SpaceMemory:
+    return SpaceMemory(m.used, m.rows, m.ids, m.codes, m.graph, m.filters, m.rest, m.limit)
 
 
 def create_request(

@@ -81,12 +81,21 @@ class Newer(grpc.GenericRpcHandler):
         observation.metadata["n"] = 1
         rejection = sp.Rejection(sequence=2, reason="TOO_SAD", message="m")
         result = rp.RecallResult(observation=observation, similarity=0.5)
+        index = spp.IndexStatus(scanned_by=99, code_recall=0.5, policy=98)  # type: ignore[arg-type]
+        space = spp.Space(id="notes", metric=99, state=99, index=index, memory=spp.SpaceMemory(used=8))  # type: ignore[arg-type]
+        status = ap.ServerStatus(
+            state=99,  # type: ignore[arg-type]
+            lanes=[ap.LaneStatus(priority=99)],  # type: ignore[arg-type]
+            memory=ap.MemoryStatus(level=99, used=8),  # type: ignore[arg-type]
+            journal=ap.JournalStatus(disk_level=97),  # type: ignore[arg-type]
+            index_policies=[ap.IndexPolicyStatus(policy=1, spaces=2), ap.IndexPolicyStatus(policy=99, spaces=3)],  # type: ignore[arg-type]
+        )
         self.answers: dict[str, Message] = {
             "Observe": ms.ObserveResponse(observation_ids=["one", ""], rejections=[rejection]),
             "Recall": rp.RecallResponse(results=[result], snapshot=rp.Snapshot(generation=7)),
             "GetObservations": ms.GetObservationsResponse(observations=[op.StoredObservation(observation=observation)]),
-            "GetSpace": ssp.GetSpaceResponse(space=spp.Space(id="notes", metric=99, state=99)),  # type: ignore[arg-type]
-            "GetStatus": ap.GetStatusResponse(status=ap.ServerStatus(state=99, lanes=[ap.LaneStatus(priority=99)])),  # type: ignore[arg-type]
+            "GetSpace": ssp.GetSpaceResponse(space=space),
+            "GetStatus": ap.GetStatusResponse(status=status),
         }
         for answer in self.answers.values():
             newer(answer)
@@ -165,6 +174,8 @@ def check_all(r: Recall, stored: Stored, space: Space, rejected: str) -> None:
     assert space.id == "notes"
     assert space.metric == 0, "a metric that is not known is none of those that are"
     repr(space)
+    assert (space.index.scanned_by, space.index.policy, space.index.code_recall) == ("99", "98", 0.5)
+    assert space.memory.used == 8
     assert rejected == "TOO_SAD"
 
 
@@ -179,7 +190,10 @@ def test_answers_are_read(newer_server: tuple[Newer, str]) -> None:
             c.get_space("notes"),
             rejected.value.rejections[0].reason,
         )
-        assert int(c.status().state) == 99
+        status = c.status()
+        assert int(status.state) == 99
+        assert (status.memory.level, status.memory.used, status.disk_level) == ("99", 8, "97")
+        assert status.index_policies == {"FULL": 2, "99": 3}
         with pytest.raises(EngramError) as err:
             c.delete_space("notes")
         assert (err.value.code, err.value.reason) == ("failed_precondition", "LEGAL_HOLD")
