@@ -21,6 +21,7 @@ export type { Ack, CallOptions, Closed, Level, SessionOptions, Stats, Status } f
 export type { Consistency, Cue, Recall, RecallOptions, Result } from "./recall.js";
 export { type ManyOptions, Memory, Session, type WaitOptions } from "./session.js";
 export type { Metric, NewSpace, Quotas, Retention, Space, SpaceChange } from "./spaces.js";
+export type { IndexPolicy, IndexStatus, ScanCodes, SpaceMemory } from "./spacestatus.js";
 export type { Vector } from "./vector.js";
 export type {
   BackupBegin,
@@ -28,9 +29,12 @@ export type {
   BackupEnd,
   BackupResponse,
   CheckpointStatus,
+  IndexPolicyStatus,
   JournalStatus,
   LaneStatus,
+  MemoryStatus,
   ReplayStatus,
+  ResourceLevel,
   ServerState,
   ServerStatus,
   SessionInfo,
@@ -38,3 +42,4 @@ export type {
 } from "./gen/engram/v1/admin_service_pb.js";
 export type { Credits, SessionState } from "./gen/engram/v1/session_pb.js";
 export type { Priority as WirePriority } from "./gen/engram/v1/observation_pb.js";
+export type { IndexPolicy as WireIndexPolicy } from "./gen/engram/v1/space_pb.js";

@@ -5,6 +5,7 @@ import { Metric as WireMetric, type Space as WireSpace } from "./gen/engram/v1/s
 import { type CreateSpaceRequestSchema } from "./gen/engram/v1/space_service_pb.js";
 import { invalid } from "./errors.js";
 import { moment } from "./observation.js";
+import { type IndexStatus, indexStatusOf, type SpaceMemory, spaceMemoryOf } from "./spacestatus.js";
 
 /** How a space compares vectors; `cosine` unless said otherwise. */
 export type Metric = "cosine" | "dot" | "euclidean";
@@ -48,6 +49,16 @@ export interface Space {
   historyWindowMs: number;
   /** Its rows are on disk alone until something asks for them. */
   asleep: boolean;
+  /** Deleted, replaced or quarantined: no recall finds them. */
+  deadRows: number;
+  /** Rows with their vectors in memory, dead ones included. */
+  residentRows: number;
+  /** Rows with their vectors in files that are mapped, dead ones included. */
+  mappedRows: number;
+  /** How it is searched. */
+  index: IndexStatus;
+  /** What memory it takes, by what takes it. */
+  memory: SpaceMemory;
 }
 
 /** Describes a space to create. What is left out is the server's default. */
@@ -89,6 +100,11 @@ export function spaceOf(m: WireSpace | undefined): Space {
     retention: { maxAgeMs: millis(m?.retention?.maxAge), maxObservations: Number(m?.retention?.maxObservations ?? 0n) },
     historyWindowMs: millis(m?.historyWindow),
     asleep: m?.asleep ?? false,
+    deadRows: Number(m?.deadRows ?? 0n),
+    residentRows: Number(m?.residentRows ?? 0n),
+    mappedRows: Number(m?.mappedRows ?? 0n),
+    index: indexStatusOf(m?.index),
+    memory: spaceMemoryOf(m?.memory),
   };
 }
 

@@ -259,7 +259,15 @@ function suite(via: Transport): void {
       { reason: /SESSION_CLOSED|CLOSED/ },
     );
 
-    assert.equal(Number((await c.status()).spaces), 1);
+    const { index, memory, residentRows, mappedRows, deadRows } = await c.getSpace("managed");
+    assert.deepEqual([index.scannedBy, index.policy, index.codesWithheld, index.codeRecall], ["none", "full", false, 0]);
+    assert.deepEqual([residentRows, mappedRows, deadRows], [1, 0, 0]);
+    assert.ok(memory.rows > 0 && memory.used >= memory.rows);
+    const about = await c.status();
+    assert.equal(Number(about.spaces), 1);
+    assert.equal(about.memory?.level, 1);
+    assert.ok((about.journal?.diskLevel ?? 0) > 0);
+    assert.deepEqual(about.indexPolicies.map((p) => [p.policy, p.spaces]), [[1, 1n], [2, 0n], [3, 0n]]);
     for await (const status of c.watchStatus({ intervalMs: 100 })) {
       assert.equal(status.observations, 1n);
       break;

@@ -91,12 +91,13 @@ async function start(t: TestContext, via: Transport): Promise<Client> {
       getObservations: () => answer(GetObservationsResponseSchema, { observations: [{ observation }] }),
     });
     router.service(SpaceService, {
-      getSpace: () => answer(GetSpaceResponseSchema, { space: { id: "notes", metric: later, state: later } }),
+      getSpace: () => answer(GetSpaceResponseSchema, { space: { id: "notes", metric: later, state: later, index: { scannedBy: later, codeRecall: 0.5, policy: later }, memory: { used: 8n } } }),
       deleteSpace: () => {
         throw fault(Code.FailedPrecondition, "LEGAL_HOLD");
       },
     });
-    router.service(AdminService, { getStatus: () => answer(GetStatusResponseSchema, { status: { state: later, lanes: [{ priority: later }] } }) });
+    const status = { state: later, lanes: [{ priority: later }], memory: { level: later, used: 8n }, journal: { diskLevel: later }, indexPolicies: [{ policy: later, spaces: 3n }] };
+    router.service(AdminService, { getStatus: () => answer(GetStatusResponseSchema, { status }) });
   };
   const adapter = connectNodeAdapter({ routes });
   const server = via === node ? createHttp2(adapter) : createHttp1(adapter);
@@ -123,7 +124,10 @@ for (const via of transports) {
     check(stored.observation);
     const space = await c.getSpace("notes");
     assert.deepEqual([space.id, space.metric], ["notes", undefined]);
-    assert.equal((await c.status()).state, 99);
+    assert.deepEqual([space.index.scannedBy, space.index.policy, space.index.codeRecall, space.memory.used], [undefined, undefined, 0.5, 8]);
+    const told = await c.status();
+    assert.deepEqual([told.state, told.memory?.level, told.memory?.used, told.journal?.diskLevel], [99, 99, 8n, 99]);
+    assert.deepEqual(told.indexPolicies.map((p) => [p.policy, p.spaces]), [[99, 3n]]);
     await assert.rejects(c.deleteSpace("notes"), (e) => e instanceof EngramError && e.code === "failed_precondition" && e.reason === "LEGAL_HOLD");
     await assert.rejects(
       c.observe("notes", [{ content: "a" }, { content: "b" }]),
