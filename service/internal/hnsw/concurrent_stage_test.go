@@ -7,17 +7,6 @@ import (
 	"slices"
 )
 
-// fate is how far a row has come. It never goes back.
-type fate uint8
-
-const (
-	unborn   fate = iota
-	arriving      // an insert was called for it
-	there         // that insert has returned
-	leaving       // a Remove that takes it out was called
-	removed       // that Remove has returned
-)
-
 // stage lets one inserter and several searches take turns in one goroutine,
 // wherever one of them compares rows: every interleaving it plays is one that
 // the memory model allows, and the same seed plays it again. It is the graph's
@@ -155,51 +144,14 @@ func (s *stage) begin() *walker {
 	s.begun++
 	w.step, _ = iter.Pull(func(yield func(struct{}) bool) {
 		w.yield = yield
-		var scratch Scratch
-		room := min(ef, int(g.Bound()))
-		got := g.Search(q, ef, accept, &scratch)
+		a := asked{g: g, f: s.flatScorer, q: q, ef: ef, accept: accept, before: w.fates}
+		a.search(func() []fate { return s.fates })
 		if !slices.Equal(w.fates, s.fates) {
 			s.across++
 		}
-		if err := s.promised(w, q, accept, room, got, &scratch); err != nil {
-			s.fail("search of breadth %d: %w", ef, err)
+		if a.err != nil {
+			s.fail("%w", a.err)
 		}
 	})
 	return w
-}
-
-// promised checks a search that has ended: what it returns is well-formed, and
-// every row of it was handed to the graph by now and not out of it before the
-// search began. It has room for ef rows, and for no more than there were row
-// numbers when it began. If it returns fewer, nothing was left to be found: it
-// has all rows that were there throughout.
-func (s *stage) promised(w *walker, q Query, accept func(uint32) bool, room int, got []Candidate, scratch *Scratch) error {
-	if scratch.Exhausted() {
-		return fmt.Errorf("exhausted after %d rows", scratch.Visits())
-	}
-	if err := wellFormed(got, s.flatScorer, q, accept); err != nil {
-		return err
-	}
-	if len(got) > room {
-		return fmt.Errorf("%d rows, there is room for %d", len(got), room)
-	}
-	found := make([]bool, len(s.fates))
-	for i, c := range got {
-		if s.fates[c.Row] == unborn || w.fates[c.Row] == removed {
-			return fmt.Errorf("row %d is returned, which was %d when it began and is %d now", c.Row, w.fates[c.Row], s.fates[c.Row])
-		}
-		if i > 0 && got[i-1].Score == c.Score && got[i-1].Row > c.Row {
-			return fmt.Errorf("row %d comes before row %d, as near", got[i-1].Row, c.Row)
-		}
-		found[c.Row] = true
-	}
-	for row, f := range s.fates {
-		if len(got) == room || f != there || w.fates[row] != there || accept != nil && !accept(uint32(row)) {
-			continue
-		}
-		if !found[row] {
-			return fmt.Errorf("row %d is missing, one of %d found, which was there throughout", row, len(got))
-		}
-	}
-	return nil
 }
