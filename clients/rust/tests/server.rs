@@ -11,6 +11,7 @@ use engram_client::{
     Client, Code, Consistency, Cue, Level, Observation, ObserveOptions, RecallOptions,
     SessionOptions, filter, v1, within,
 };
+use prost::Message;
 use serde_json::json;
 use support::{Proxy, Server};
 
@@ -227,6 +228,21 @@ async fn calls_outside_of_sessions() {
     assert_eq!(observed.ids, ["o-1", "o-2"]);
     let again = client.observe("calls", &batch, ObserveOptions::default());
     assert_eq!(again.await.unwrap().duplicates, 2);
+    let space = client.get_space("calls").await.unwrap();
+    let index = space.index.unwrap();
+    assert_eq!(index.scanned_by(), v1::ScanCodes::None);
+    assert_eq!(index.policy(), v1::IndexPolicy::Full);
+    assert_eq!((index.codes_withheld, index.code_recall), (false, 0.0));
+    assert_eq!((space.dead_rows, space.resident_rows), (0, 2));
+    let memory = space.memory.unwrap();
+    assert!(memory.rows > 0 && memory.used >= memory.rows);
+    let newer = v1::IndexStatus {
+        scanned_by: 99,
+        ..index
+    };
+    let told = v1::IndexStatus::decode(newer.encode_to_vec().as_slice()).unwrap();
+    assert_eq!(told.scanned_by, 99); // of a newer server: as it is, and none of those known
+    assert_eq!(told.scanned_by(), v1::ScanCodes::Unspecified);
     let unknown = client.get_space("nowhere").await.unwrap_err();
     assert_eq!(unknown.code_name(), "not_found");
     assert!(!unknown.reason().is_empty() && unknown.reason() != "TRANSPORT");
