@@ -113,12 +113,9 @@ func describeMemory(st *engram.ServerStatus) (lines []string) {
 	if m == nil {
 		return nil
 	}
-	process := fmt.Sprintf("%s are the process's", size(st.MemoryBytes))
-	if m.Limit > 0 {
-		process += bound(st.MemoryBytes, m.Limit)
-	}
 	return []string{
-		fmt.Sprintf("memory      %s%s; %s%s", size(m.Used), bound(m.Used, m.Budget), process, level("MEMORY", m.Level)),
+		fmt.Sprintf("memory      %s%s; the process has %s%s%s", size(m.Used), bound(m.Used, m.Budget),
+			size(st.MemoryBytes), bound(st.MemoryBytes, m.Limit), level("MEMORY", m.Level)),
 		fmt.Sprintf("            rows %s, ids %s, codes %s, graphs %s, filters %s, queue %s, other %s", size(m.Rows), size(m.Ids),
 			size(m.Codes), size(m.Graphs), size(m.Filters), size(m.Queue), size(m.Rest)),
 	}

@@ -83,7 +83,7 @@ func TestLevelsInWords(t *testing.T) {
 	st := &engram.ServerStatus{MemoryBytes: 30_000_000, Memory: &engram.MemoryStatus{
 		Level: engram.ResourceLevelWarning, Used: 70_000_000, Budget: 80_000_000, Limit: 100_000_000, Codes: 5_000_000, Queue: 1_000_000,
 	}}
-	tells(t, "memory", describeMemory(st), "70.0 MB of 80.0 MB (88 %); 30.0 MB are the process's of 100.0 MB (30 %); MEMORY IS FILLING UP", "codes 5.0 MB", "queue 1.0 MB")
+	tells(t, "memory", describeMemory(st), "70.0 MB of 80.0 MB (88 %); the process has 30.0 MB of 100.0 MB (30 %); MEMORY IS FILLING UP", "codes 5.0 MB", "queue 1.0 MB")
 	if lines := describeMemory(&engram.ServerStatus{}); lines != nil {
 		t.Errorf("of an older server: %q", lines)
 	}
@@ -109,7 +109,7 @@ func TestSpacesAndStatusArePrinted(t *testing.T) {
 		t.Errorf("spaces list is to be a line a space:\n%s", out)
 	}
 	out, _ = c.run(exitOK, "", "status")
-	tells(t, "status", strings.Split(out, "\n"), "1 rows dead", "memory    ", "are the process's", "graphs 0 B", "!IS FULL", "!INDEXING")
+	tells(t, "status", strings.Split(out, "\n"), "1 rows dead", "memory    ", "the process has ", "graphs 0 B", "!IS FULL", "!INDEXING")
 
 	out, _ = c.run(exitOK, "", "spaces", "get", "notes", "--json")
 	var s struct {
