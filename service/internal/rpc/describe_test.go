@@ -96,6 +96,9 @@ func packedRow(r *rand.Rand, dim int) *v1.Embedding {
 // A space that is big enough for codes shows them to whoever reads or lists it,
 // and the server's status counts its memory.
 func TestASpaceIsDescribed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a graph of 4,500 rows: run without -short")
+	}
 	const rows, dim = 4500, 16
 	h := handlers(t)
 	one := uint64(1)
