@@ -187,3 +187,38 @@ func TestConcurrentCrowd(t *testing.T) {
 		t.Error("no search ran beside a change")
 	}
 }
+
+// While a list is pruned over and over, a reader sees each link that stays.
+func TestConcurrentPruning(t *testing.T) {
+	list := []uint32{11, 0, 12, 0, 13, 0, 0, 0}
+	stay := []uint32{11, 12, 13}
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for !done.Load() {
+				for _, link := range stay {
+					found := false
+					for i := range list {
+						found = found || atomic.LoadUint32(&list[i]) == link
+					}
+					if !found {
+						t.Errorf("the link %d is not there", link)
+						return
+					}
+				}
+			}
+		})
+	}
+	rng := rand.New(rand.NewPCG(7, 7))
+	for range 20_000 {
+		kept := []key{makeKey(0, 10), makeKey(0, 11), makeKey(0, 12)}
+		for range rng.IntN(6) {
+			kept = append(kept, makeKey(0, uint32(13+len(kept))))
+		}
+		rng.Shuffle(len(kept), func(i, j int) { kept[i], kept[j] = kept[j], kept[i] })
+		replaceList(list, kept)
+	}
+	done.Store(true)
+	wg.Wait()
+}

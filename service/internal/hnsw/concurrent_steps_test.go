@@ -1,6 +1,7 @@
 package hnsw
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -64,7 +65,8 @@ func (s *stage) insertBatch(rows []uint32, patience int) error {
 	return nil
 }
 
-func (s *stage) remove(dead func(row uint32) bool) error {
+// remove takes rows out; each is called for each row, before anything is changed.
+func (s *stage) remove(dead func(row uint32) bool, each ...func()) error {
 	var rows []uint32
 	for _, row := range s.living() {
 		if dead(row) {
@@ -74,6 +76,9 @@ func (s *stage) remove(dead func(row uint32) bool) error {
 	s.is(leaving, rows...)
 	n := s.g.Remove(func(row uint32) bool {
 		s.pause(nil)
+		for _, f := range each {
+			f()
+		}
 		return s.fates[row] == leaving
 	})
 	s.is(removed, rows...)
@@ -203,14 +208,22 @@ func TestSearchAcrossRemove(t *testing.T) {
 		for i := range dead {
 			dead[i] = rng.Float64() < tc.share
 		}
-		for after := range 20 { // steps
+		for i := range 40 {
 			var err error
 			if s.g, err = LoadImage(cfg, s, aligned(image), nil); err != nil {
 				t.Fatal(err)
 			}
 			s.is(there, batchOf(rows)...)
-			s.goOn(0, after)
-			if err := s.remove(func(row uint32) bool { return dead[row] }); err != nil {
+			begun := i%2 == 0
+			if begun {
+				s.goOn(0, i/2)
+			}
+			if err := s.remove(func(row uint32) bool { return dead[row] }, func() {
+				if !begun { // Remove is under way, and has changed nothing yet
+					begun = true
+					s.goOn(0, i/2)
+				}
+			}); err != nil {
 				t.Fatal(err)
 			}
 			s.finish()
@@ -219,4 +232,46 @@ func TestSearchAcrossRemove(t *testing.T) {
 			t.Errorf("%+v: %v", tc, s.err)
 		}
 	}
+}
+
+// A search that begins while rows are removed may hold on to one of them until
+// the next Remove gives back its memory, list and all. It finds the others yet.
+func TestSearchAcrossTwoRemoves(t *testing.T) {
+	const half = 150 // the old ones lie in the first chunk, the others in the second
+	rows := append(batchOf(half), batchOf(chunkRows + half)[chunkRows:]...)
+	begun := 0
+	for seed := range uint64(4) {
+		rng := rand.New(rand.NewPCG(seed, 6))
+		s := &stage{
+			flatScorer: newFlatScorer(memory.MetricEuclidean, 2, uniform(rng, chunkRows+half, 2)),
+			rng:        rng, fates: make([]fate, chunkRows+half), hidden: make([]bool, chunkRows+half), odds: 3,
+		}
+		s.g = New(Config{M: 4, EfConstruction: 8, Seed: seed, VisitLimit: 1 << 20}, s)
+		rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		s.insert(rows)
+		s.most = 1 << 20 // each time another begins, and then stands still
+		err := s.remove(func(row uint32) bool { return row < chunkRows })
+		s.most = 0
+		if err == nil && s.g.store.chunk(0) == nil {
+			err = errors.New("the memory is given back at once")
+		}
+		if err == nil {
+			err = s.remove(func(uint32) bool { return false })
+		}
+		if err == nil && s.g.store.chunk(0) != nil {
+			err = errors.New("the memory is not given back")
+		}
+		begun += s.begun
+		s.finish()
+		if err == nil {
+			err = s.err
+		}
+		if err == nil {
+			err = invariants(s.g, s.living())
+		}
+		if err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+	t.Logf("%d searches", begun)
 }
