@@ -19,7 +19,9 @@ type Scorer interface {
 	// is len(rows), at most 4M. Neither slice may be kept.
 	ScoreRows(query Query, rows []uint32, out []float32)
 	// QueryOf returns the query form of a stored row. It is valid, and
-	// unchanged, for as long as the row is.
+	// unchanged, for as long as the row is. The inserter alone asks for it: rows
+	// may be compared among themselves by another measure than with what is
+	// searched for, as long as it is symmetric.
 	QueryOf(row uint32) Query
 }
 

@@ -1,9 +1,6 @@
 package hnsw
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/engram-stream/engram/service/internal/vector"
 )
 
@@ -15,7 +12,6 @@ type selection struct {
 	rows   []uint32 // those of open
 	pinned []bool   // which of open must be taken; empty for none
 	scores []float32
-	pruned []key
 }
 
 func (s *selection) init(cfg Config) {
@@ -41,19 +37,23 @@ func (s *selection) look(candidates []key, pinned []bool) {
 // it has limit. What pinned marks is taken in any case; nil marks nothing. The
 // selection is appended to dst.
 //
+// What [Config.KeepPruned] fills a selection with is the best of the others.
+//
 // Whatever is taken is compared at once with all that is left of a window of
 // the candidates: a few calls for many rows each, and none of them is compared
 // again after the one that decides.
 func (g *Graph) selectNeighbours(candidates []key, pinned []bool, limit int, dst []key) []key {
 	s := &g.work.pruning
-	s.pruned = s.pruned[:0]
-	free := limit // places not needed by what is pinned
+	free, room := limit, limit // free are the places not needed by what is pinned
+	if pinned != nil {
+		room -= limit / slackShare
+	}
 	for _, p := range pinned {
 		if p {
 			free--
 		}
 	}
-	taken := len(dst)
+	all, taken := candidates, len(dst)
 	for len(candidates) > 0 && (free > 0 || pinned != nil) {
 		n := min(len(candidates), s.window)
 		s.look(candidates[:n], pinned[:min(len(pinned), n)])
@@ -76,8 +76,30 @@ func (g *Graph) selectNeighbours(candidates []key, pinned []bool, limit int, dst
 		}
 	}
 	if g.cfg.KeepPruned {
-		slices.SortFunc(s.pruned, func(a, b key) int { return -cmp.Compare(a, b) })
-		dst = append(dst, s.pruned[:min(max(free, 0), len(s.pruned))]...)
+		dst = refill(all, dst, taken, min(free, room-(len(dst)-taken)))
+	}
+	return dst
+}
+
+// slackShare is the share of its places, one in so many, that KeepPruned leaves
+// free in a list that was full: else every link that comes would have it chosen
+// anew, which made inserts half as dear again for no recall.
+const slackShare = 4
+
+// refill appends the best n of the candidates that are not in dst from taken on,
+// where they are in the same order.
+func refill(candidates, dst []key, taken, n int) []key {
+	chosen := dst[taken:]
+	for _, k := range candidates {
+		switch {
+		case n <= 0:
+			return dst
+		case len(chosen) > 0 && chosen[0] == k:
+			chosen = chosen[1:]
+		default:
+			dst = append(dst, k)
+			n--
+		}
 	}
 	return dst
 }
@@ -91,7 +113,7 @@ func (g *Graph) shadow(row uint32, from int, s *selection) {
 	scores := s.scores[:len(s.open)-from]
 	g.scorer.ScoreRows(g.scorer.QueryOf(row), s.rows[from:], scores)
 	left := from
-	if len(s.pinned) == 0 && !g.cfg.KeepPruned {
+	if len(s.pinned) == 0 {
 		left += vector.DropCloser(scores, s.open[from:cap(s.open)], s.rows[from:cap(s.rows)])
 	} else {
 		left += s.drop(from, scores)
@@ -99,24 +121,17 @@ func (g *Graph) shadow(row uint32, from int, s *selection) {
 	s.open, s.rows = s.open[:left], s.rows[:left]
 }
 
-// drop is [vector.DropCloser] that heeds what is pinned and keeps what it drops.
+// drop is [vector.DropCloser] that heeds what is pinned.
 func (s *selection) drop(from int, scores []float32) (left int) {
 	left = from
 	for i, score := range scores {
 		at := from + i
-		pin := len(s.pinned) > 0 && s.pinned[at]
-		if vector.Sortable(score) > s.open[at].rank() && !pin {
-			s.pruned = append(s.pruned, s.open[at])
+		if vector.Sortable(score) > s.open[at].rank() && !s.pinned[at] {
 			continue
 		}
-		s.open[left], s.rows[left] = s.open[at], s.rows[at]
-		if len(s.pinned) > 0 {
-			s.pinned[left] = pin
-		}
+		s.open[left], s.rows[left], s.pinned[left] = s.open[at], s.rows[at], s.pinned[at]
 		left++
 	}
-	if len(s.pinned) > 0 {
-		s.pinned = s.pinned[:left]
-	}
+	s.pinned = s.pinned[:left]
 	return left - from
 }

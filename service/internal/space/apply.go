@@ -184,5 +184,10 @@ func (s *Space) graphFor(t *table, rows int) *hnsw.Graph {
 }
 
 func (s Settings) graphConfig() hnsw.Config {
-	return hnsw.Config{M: s.M, EfConstruction: s.EfConstruction, Seed: uint64(s.Incarnation)}
+	return hnsw.Config{
+		M: s.M, EfConstruction: s.EfConstruction, Seed: uint64(s.Incarnation),
+		// Long rows are closer to most others than these to each other: without
+		// it lists were a fifth full, and rows of a space with a mean not found.
+		KeepPruned: s.Metric == memory.MetricDot,
+	}
 }

@@ -64,6 +64,8 @@ type codes struct {
 	codes     vector.Codes
 	regions   []*region // a chunk of codes each
 	terms     [][]float32
+	dome      dome        // of 7-bit codes under the dot product
+	lifts     [][]float32 // of the rows under it
 	signs     [][]vector.SignTerms
 	rows      int     // that have a code, from the first
 	fitted    int     // rows there were when they were checked last
@@ -88,6 +90,9 @@ func newCodes(kind codeKind, metric memory.Metric, dim int, sample []float32) *c
 	} else {
 		c.quantizer = vector.FitScalar(metric, dim, sample)
 		c.codes.Stride = c.quantizer.Stride()
+		if metric == memory.MetricDot {
+			c.dome = fitDome(dim, sample)
+		}
 	}
 	return c
 }
@@ -113,6 +118,9 @@ func (c *codes) addChunk() {
 		c.signs = appended(c.signs, make([]vector.SignTerms, chunkRows))
 	} else {
 		c.terms = appended(c.terms, make([]float32, chunkRows))
+		if c.lifted() {
+			c.lifts = appended(c.lifts, make([]float32, chunkRows))
+		}
 	}
 }
 
@@ -123,8 +131,14 @@ func (c *codes) encode(row uint32, v []float32, invNorm float32) {
 		c.signs[at][in] = c.sign.Encode(c.codes.Row(row), v, invNorm)
 	} else {
 		c.terms[at][in] = c.quantizer.Encode(c.codes.Row(row), v, invNorm)
+		if c.lifted() {
+			c.lifts[at][in] = c.dome.lift(v)
+		}
 	}
 }
+
+// lifted reports whether rows are compared with each other under their dome.
+func (c *codes) lifted() bool { return c.kind == wideKind && c.quantizer.Metric() == memory.MetricDot }
 
 // bytes is the memory of the codes.
 func (c *codes) bytes() int64 {
@@ -132,7 +146,7 @@ func (c *codes) bytes() int64 {
 		return 0
 	}
 	term := 4
-	if c.kind == signKind {
+	if c.kind == signKind || c.lifted() {
 		term = 8
 	}
 	return int64(len(c.codes.Flat)) * int64(chunkRows*(c.codes.Stride+term))
@@ -185,7 +199,8 @@ func (c *codes) estimateRows(q *cue, from int, out []float32) {
 
 // ScoreRows implements [hnsw.Scorer].
 func (c scorer) ScoreRows(q hnsw.Query, rows []uint32, out []float32) {
-	if of, ok := q.Codes.(*codes); ok {
+	switch of := q.Codes.(type) {
+	case *codes:
 		cs := c.table.codes[wideKind].Load()
 		if cs == nil || cs.quantizer != of.quantizer {
 			of.former(q, rows, out)
@@ -194,11 +209,15 @@ func (c scorer) ScoreRows(q hnsw.Query, rows []uint32, out []float32) {
 			runtime.KeepAlive(cs)
 		}
 		runtime.KeepAlive(of)
-		return
+	case *kin:
+		of.scoreRows(q, rows, out)
+	case kinByVectors:
+		c.scoreKin(q, rows, out)
+	default:
+		v := c.table.view.Load()
+		v.vectors.Score(c.metric, q, v.invNorms, rows, out)
+		runtime.KeepAlive(v)
 	}
-	v := c.table.view.Load()
-	v.vectors.Score(c.metric, q, v.invNorms, rows, out)
-	runtime.KeepAlive(v)
 }
 
 // former scores rows for a query that was coded before the codes were made
@@ -216,8 +235,11 @@ func (c *codes) former(q hnsw.Query, rows []uint32, out []float32) {
 
 // QueryOf implements [hnsw.Scorer]. What it returns aliases the view and the
 // codes, which stay as they are while table.indexing is held: the inserter alone
-// asks.
+// asks. Under the dot product rows are compared as [dome] says.
 func (c scorer) QueryOf(row uint32) hnsw.Query {
+	if c.metric == memory.MetricDot {
+		return c.kinOf(row)
+	}
 	v := c.table.view.Load()
 	q := vector.Query{Vector: v.vec(row, c.dim), InvNorm: v.invNorm(row)}
 	if cs := c.table.codes[wideKind].Load(); cs != nil {

@@ -117,6 +117,7 @@ func (c *Capture) forgetTraces() {
 func (c *Capture) dropFromGraph(g *hnsw.Graph) bool {
 	for row, erase := range c.erased {
 		if erase && g.Contains(uint32(row)) {
+			c.table.fitDome(c.m.Settings.Metric, c.view, c.m.Rows, c.m.Settings.Dimension)
 			return g.Remove(func(row uint32) bool { return int(row) < len(c.erased) && c.erased[row] }) > 0
 		}
 	}

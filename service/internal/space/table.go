@@ -38,6 +38,9 @@ type table struct {
 	// unfit is how many rows there were when codes of the kind were last found
 	// not good enough. frugal says that none are to be made.
 	coming [codeKinds]*coding
+	// dome is how rows are compared with each other by their vectors under the
+	// dot product; indexing guards it.
+	dome   dome
 	unfit  [codeKinds]atomic.Int64
 	frugal atomic.Bool
 
