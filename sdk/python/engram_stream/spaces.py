@@ -105,6 +105,8 @@ class Space:
     """Those with their vectors in files that are mapped, dead ones included."""
     index: IndexStatus = IndexStatus()
     memory: SpaceMemory = SpaceMemory()
+    max_bytes: int = 0
+    """Retention; 0 is no limit."""
 
     def __repr__(self) -> str:
         return (
@@ -142,6 +144,7 @@ def space_of(m: pb.Space) -> Space:
         mapped_rows=m.mapped_rows,
         index=_index_of(m.index),
         memory=_memory_of(m.memory),
+        max_bytes=m.retention.max_bytes,
     )
 
 
@@ -170,6 +173,7 @@ def create_request(
     max_count: int,
     quotas: Quotas | None,
     history_window: timedelta | None,
+    max_bytes: int,
 ) -> ss.CreateSpaceRequest:
     """Make the message that creates a space."""
     r = ss.CreateSpaceRequest(
@@ -179,8 +183,8 @@ def create_request(
         embedder=embedder,
         index_threshold=index_threshold,
     )
-    if max_age or max_count:
-        r.retention.CopyFrom(_retention(max_age, max_count))
+    if max_age or max_count or max_bytes:
+        r.retention.CopyFrom(_retention(max_age, max_count, max_bytes))
     if quotas is not None:
         r.quotas.CopyFrom(_quotas(quotas))
     if history_window is not None:
@@ -189,7 +193,7 @@ def create_request(
 
 
 def update_request(
-    space: str, index_threshold: int | None, retention: tuple[timedelta, int] | None, quotas: Quotas | None
+    space: str, index_threshold: int | None, retention: tuple[timedelta, int, int] | None, quotas: Quotas | None
 ) -> ss.UpdateSpaceRequest:
     """Make the message that changes a space."""
     r = ss.UpdateSpaceRequest(space=space, index_threshold=index_threshold)
@@ -200,8 +204,19 @@ def update_request(
     return r
 
 
-def _retention(age: timedelta | None, count: int) -> pb.Retention:
-    out = pb.Retention(max_observations=count)
+def retention_with(
+    now: Space, age: timedelta | None, count: int | None, size: int | None
+) -> tuple[timedelta, int, int]:
+    """Return the retention of a space with what is to be changed of it; the server takes it as a whole."""
+    return (
+        now.max_age if age is None else age,
+        now.max_count if count is None else count,
+        now.max_bytes if size is None else size,
+    )
+
+
+def _retention(age: timedelta | None, count: int, size: int) -> pb.Retention:
+    out = pb.Retention(max_observations=count, max_bytes=size)
     if age is not None:
         out.max_age.FromTimedelta(age)
     return out

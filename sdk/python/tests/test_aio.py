@@ -75,7 +75,9 @@ async def test_the_calls(client: AsyncClient, engram_space: str) -> None:
     await watching.aclose()
     assert (await c.forget(engram_space, "a")).count == 1
     assert (await c.forget_where(engram_space, eq("id", "b"))).count == 1
-    assert (await c.update_space(engram_space, max_count=9)).max_count == 9
+    assert (await c.update_space(engram_space, max_bytes=1 << 20)).max_bytes == 1 << 20
+    changed = await c.update_space(engram_space, max_count=9)
+    assert (changed.max_count, changed.max_bytes) == (9, 1 << 20)
     assert [s.id async for s in c.list_spaces(engram_space)] == [engram_space]
     assert (await c.get_space(engram_space)).dimension == 2
     assert await c.delete_space(engram_space) == 0

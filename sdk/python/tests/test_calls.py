@@ -221,7 +221,9 @@ def test_spaces(engram_client: Client, engram_space: str) -> None:
     ).id
     with pytest.raises(ConflictError):
         c.create_space(engram_space, dimension=9)
+    assert c.update_space(engram_space, max_bytes=1 << 20).max_bytes == 1 << 20
     changed = c.update_space(engram_space, max_count=3, quotas=Quotas(bytes=1 << 30))
+    assert changed.max_bytes == 1 << 20, "what is not named stays"
     assert (changed.max_age, changed.max_count, changed.quotas.bytes) == (timedelta(days=2), 3, 1 << 30)
     assert [s.id for s in c.list_spaces(engram_space)] == [engram_space]
     assert c.get_space(engram_space).state == "ACTIVE"
@@ -229,6 +231,7 @@ def test_spaces(engram_client: Client, engram_space: str) -> None:
     assert c.delete_space(engram_space) == 0
     with pytest.raises(NotFoundError):
         c.get_space(engram_space)
+    assert c.create_space(engram_space, dimension=8, max_bytes=1 << 30).max_bytes == 1 << 30
 
 
 def test_operating(engram_client: Client, engram_space: str) -> None:

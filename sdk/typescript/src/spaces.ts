@@ -23,6 +23,8 @@ export interface Quotas {
 export interface Retention {
   maxAgeMs: number;
   maxObservations: number;
+  /** Vectors included. */
+  maxBytes: number;
 }
 
 /** A memory space and its statistics. */
@@ -97,7 +99,7 @@ export function spaceOf(m: WireSpace | undefined): Space {
     indexThreshold: Number(m?.indexThreshold ?? 0n),
     createdAt: moment(m?.createdAt),
     quotas: { observations: Number(m?.quotas?.maxObservations ?? 0n), bytes: Number(m?.quotas?.maxBytes ?? 0n) },
-    retention: { maxAgeMs: millis(m?.retention?.maxAge), maxObservations: Number(m?.retention?.maxObservations ?? 0n) },
+    retention: { maxAgeMs: millis(m?.retention?.maxAge), maxObservations: Number(m?.retention?.maxObservations ?? 0n), maxBytes: Number(m?.retention?.maxBytes ?? 0n) },
     historyWindowMs: millis(m?.historyWindow),
     asleep: m?.asleep ?? false,
     deadRows: Number(m?.deadRows ?? 0n),
@@ -129,7 +131,7 @@ export function quotasToWire(q: Partial<Quotas>) {
 
 /** @internal */
 export function retentionToWire(r: Partial<Retention>) {
-  return { maxAge: duration(r.maxAgeMs ?? 0), maxObservations: BigInt(r.maxObservations ?? 0) };
+  return { maxAge: duration(r.maxAgeMs ?? 0), maxObservations: BigInt(r.maxObservations ?? 0), maxBytes: BigInt(r.maxBytes ?? 0) };
 }
 
 /** @internal */

@@ -232,8 +232,10 @@ function suite(via: Transport): void {
     assert.deepEqual([created, space.metric, space.dimension, space.quotas.observations], [true, "euclidean", 4, 1000]);
     assert.equal((await c.createSpace("managed", { dimension: 4, metric: "euclidean", indexThreshold: 100, quotas: { observations: 1000 }, retention: { maxAgeMs: 3_600_000 } })).created, false);
     await assert.rejects(c.createSpace("managed", { dimension: 5 }), { code: "already_exists" });
+    const bounded = await c.updateSpace("managed", { retention: { maxBytes: 1 << 20 } });
+    assert.deepEqual(bounded.retention, { maxAgeMs: 3_600_000, maxObservations: 0, maxBytes: 1 << 20 });
     const changed = await c.updateSpace("managed", { retention: { maxObservations: 10 } });
-    assert.deepEqual(changed.retention, { maxAgeMs: 3_600_000, maxObservations: 10 });
+    assert.deepEqual(changed.retention, { maxAgeMs: 3_600_000, maxObservations: 10, maxBytes: 1 << 20 });
     const names: string[] = [];
     for await (const s of c.listSpaces("man")) {
       names.push(s.id);

@@ -31,7 +31,7 @@ from ..filters import Clause, Filter
 from ..observation import Level, Stored, stored_of
 from ..options import SessionOptions
 from ..recall import Recall, RecallOptions, Result, recall_of, recall_request, result_of
-from ..spaces import Metric, Quotas, Space, create_request, space_of, update_request
+from ..spaces import Metric, Quotas, Space, create_request, retention_with, space_of, update_request
 from .memory import AsyncMemory
 from .session import AsyncSession
 
@@ -276,13 +276,14 @@ class AsyncClient:
         index_threshold: int | None = None,
         max_age: timedelta | None = None,
         max_count: int = 0,
+        max_bytes: int = 0,
         quotas: Quotas | None = None,
         history_window: timedelta | None = None,
         timeout: float | None = None,
     ) -> Space:
         """Create a space; what is left out is the server's default. With the same settings it may be there already."""
         r = create_request(
-            space, dimension, metric, embedder, index_threshold, max_age, max_count, quotas, history_window
+            space, dimension, metric, embedder, index_threshold, max_age, max_count, quotas, history_window, max_bytes
         )
         return space_of((await self._unary(_calls.CREATE_SPACE, r, timeout)).space)
 
@@ -308,14 +309,15 @@ class AsyncClient:
         index_threshold: int | None = None,
         max_age: timedelta | None = None,
         max_count: int | None = None,
+        max_bytes: int | None = None,
         quotas: Quotas | None = None,
         timeout: float | None = None,
     ) -> Space:
         """Change retention, quotas or the index threshold; None stays."""
         retention = None
-        if max_age is not None or max_count is not None:
+        if max_age is not None or max_count is not None or max_bytes is not None:
             now = await self.get_space(space, timeout=timeout)
-            retention = (now.max_age if max_age is None else max_age, now.max_count if max_count is None else max_count)
+            retention = retention_with(now, max_age, max_count, max_bytes)
         r = update_request(space, index_threshold, retention, quotas)
         return space_of((await self._unary(_calls.UPDATE_SPACE, r, timeout)).space)
 
