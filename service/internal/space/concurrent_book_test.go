@@ -126,6 +126,18 @@ func (b *book) tagged(tag string) (ids []memory.ObservationID) {
 	return ids
 }
 
+// replacedSince lists the ids that stood for something else at a generation.
+func (b *book) replacedSince(g memory.Generation) (ids []memory.ObservationID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, versions := range b.chain {
+		if n := len(versions); n > 1 && versions[n-2].born <= g && versions[n-1].born > g {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // pick picks up to n ids that stand for something.
 func (b *book) pick(n int, choose func(int) int) (ids []memory.ObservationID) {
 	b.mu.Lock()
