@@ -24,7 +24,15 @@ func main() {
 	out := flag.String("out", "docs/measurements", "folder to write the results to")
 	quick := flag.Bool("quick", false, "a tenth of the work, to see that it runs; the figures mean little")
 	only := flag.String("only", "", "parts, separated by commas: streaming, recalling, seeing, restart (or restart-large, restart-many) and large; nothing is written then")
+	asks := flag.String("ask", "", "be the process that asks the server at this address; what it asks is read from standard input")
 	flag.Parse()
+	if *asks != "" {
+		if err := ask(*asks, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "prove: ask:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := prove(*out, wanted(*only), *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "prove:", err)
 		os.Exit(1)

@@ -12,11 +12,8 @@ import (
 // besideEvery is the time between two recalls beside a stream.
 const besideEvery = 10 * time.Millisecond
 
-// recalls is what asking took, as the client saw it and as the server says.
-type recalls struct{ took, inside spread }
-
-func (r *recalls) row(what, rate, cores string) string {
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |", what, ms(r.took.at(.5)), ms(r.took.at(.99)), ms(r.took.at(1)), r.inside.pair(), rate, cores)
+func (t *told) row(what, rate, cores string) string {
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |", what, ms(t.Took.at(.5)), ms(t.Took.at(.99)), ms(t.Took.at(1)), t.Inside.pair(), rate, cores)
 }
 
 // recalling measures recalls over the wire, at rest and beside streams.
@@ -53,7 +50,7 @@ func recalling(r *report, s *server, quick bool) error {
 		return err
 	}
 	r.linef("\n## Recall over the wire, limit 10, %d × 128\n", rows)
-	r.linef("Beside a stream, %.0f recalls a second are asked for, each at its time, whether or not those before were answered, and observations come at theirs: time spent waiting counts. Saturation is what one stream reached into a fresh space just before: %.0f observations/s.\n",
+	r.linef("Beside a stream, %.0f recalls a second are asked for, each at its time, whether or not those before were answered, by a process of its own, and observations come at theirs: time spent waiting counts. Saturation is what one stream reached into a fresh space just before: %.0f observations/s.\n",
 		float64(time.Second)/float64(besideEvery), rate)
 	r.linef("| | p50 | p99 | max | in the server, p50 / p99 | observations/s reached | cores of server + client |")
 	r.linef("|---|---|---|---|---|---|---|")
@@ -61,7 +58,7 @@ func recalling(r *report, s *server, quick bool) error {
 		name string
 		opts []engram.RecallOption
 	}{{"at rest, through the graph", nil}, {"at rest, exact", []engram.RecallOption{engram.Exact()}}} {
-		var list recalls
+		var list told
 		used := coresOf(s)
 		for _, v := range cues {
 			began := time.Now()
@@ -69,13 +66,13 @@ func recalling(r *report, s *server, quick bool) error {
 			if err != nil {
 				return err
 			}
-			list.took, list.inside = append(list.took, time.Since(began)), append(list.inside, found.Took)
+			list.Took, list.Inside = append(list.Took, time.Since(began)), append(list.Inside, found.Took)
 		}
 		r.linef("%s", list.row(kind.name, "–", used.taken()))
 	}
 	for _, slow := range []float64{10_000, 20_000} {
 		used := coresOf(s)
-		list, reached, err := beside(ctx, c, "rest", sess, data, cues, slow, span)
+		list, reached, err := beside(ctx, s.addr, "rest", sess, data, slow, span)
 		if err != nil {
 			return err
 		}
@@ -92,16 +89,16 @@ func recalling(r *report, s *server, quick bool) error {
 	if _, err := sess.Close(ctx); err != nil {
 		return err
 	}
-	if err := besideSaturation(ctx, r, s, c, fill, data, cues, .8*rate, span); err != nil {
+	if err := besideSaturation(ctx, r, s, c, fill, data, .8*rate, span); err != nil {
 		return err
 	}
-	r.linef("\nBeside 80 %% of saturation the space that is asked is one of %d rows that are all in its graph. Where the stream goes into the same space it is measured for a fifth of the time, five times, each time with a new space: it is many times larger after that. The client's cores are those of the load generator: it makes and encodes the observations, and asks. They are the server's cores as well.", rows)
+	r.linef("\nBeside 80 %% of saturation the space that is asked is one of %d rows that are all in its graph. Where the stream goes into the same space it is measured for a fifth of the time, five times, each time with a new space: it is many times larger after that. The client's cores are those of the load generator, which makes and encodes the observations. They are the server's cores, and the asker's, as well.", rows)
 	return nil
 }
 
 // besideSaturation asks beside a stream near saturation: into another space, and
 // into the one that is asked.
-func besideSaturation(ctx context.Context, r *report, s *server, c *engram.Client, fill func(string) (*engram.Session, error), data, cues [][]float32, rate float64, span time.Duration) error {
+func besideSaturation(ctx context.Context, r *report, s *server, c *engram.Client, fill func(string) (*engram.Session, error), data [][]float32, rate float64, span time.Duration) error {
 	const parts = 5
 	if _, err := c.DeleteSpace(ctx, "rest"); err != nil {
 		return err
@@ -115,7 +112,7 @@ func besideSaturation(ctx context.Context, r *report, s *server, c *engram.Clien
 		return err
 	}
 	used := coresOf(s)
-	list, reached, err := beside(ctx, c, "asked", other, data, cues, rate, span)
+	list, reached, err := beside(ctx, s.addr, "asked", other, data, rate, span)
 	if err != nil {
 		return err
 	}
@@ -126,7 +123,7 @@ func besideSaturation(ctx context.Context, r *report, s *server, c *engram.Clien
 	if err := errors.Join(errOther, errAsked, errDrop); err != nil {
 		return err
 	}
-	var all recalls
+	var all told
 	var sum, server, own float64
 	rows, scanned := uint64(0), uint64(0)
 	for i := range parts {
@@ -136,7 +133,7 @@ func besideSaturation(ctx context.Context, r *report, s *server, c *engram.Clien
 			return err
 		}
 		began, serverCPU, ownUsed := time.Now(), s.cpu(), ownCPU()
-		part, reached, err := beside(ctx, c, name, sess, data, cues, rate, span/parts)
+		part, reached, err := beside(ctx, s.addr, name, sess, data, rate, span/parts)
 		if err != nil {
 			return err
 		}
@@ -148,7 +145,7 @@ func besideSaturation(ctx context.Context, r *report, s *server, c *engram.Clien
 			return err
 		}
 		rows, scanned = max(rows, sp.Observations), max(scanned, sp.Unindexed)
-		all.took, all.inside = append(all.took, part.took...), append(all.inside, part.inside...)
+		all.Took, all.Inside = append(all.Took, part.Took...), append(all.Inside, part.Inside...)
 		_, errClose := sess.Close(ctx)
 		_, errDrop := c.DeleteSpace(ctx, name)
 		if err := errors.Join(errClose, errDrop); err != nil {
@@ -159,41 +156,20 @@ func besideSaturation(ctx context.Context, r *report, s *server, c *engram.Clien
 	return nil
 }
 
-// beside streams at a rate for a while and asks at fixed times, whether or not
-// the answer before has come: an open loop. It returns what asking took and the
-// rate that was reached, until all of it was acked DURABLE.
-func beside(ctx context.Context, c *engram.Client, space string, sess *engram.Session, data, cues [][]float32, rate float64, span time.Duration) (recalls, float64, error) {
+// beside streams at a rate for a while, while another process asks at fixed
+// times. It returns what asking took and the rate that was reached, until all of
+// it was acked DURABLE.
+func beside(ctx context.Context, addr, space string, sess *engram.Session, data [][]float32, rate float64, span time.Duration) (told, float64, error) {
+	a, err := newAsker(addr)
+	if err != nil {
+		return told{}, 0, err
+	}
 	began := time.Now()
-	type outcome struct {
-		n    uint64
-		took time.Duration
-		err  error
-	}
-	sent := make(chan outcome, 1)
-	go func() {
-		n, err := load{rate, began}.run(ctx, sess, span, func(n uint64) engram.Observation {
-			return engram.Observation{Vector: data[n%uint64(len(data))]}
-		}, nil)
-		sent <- outcome{n, time.Since(began), err}
-	}()
-	list := recalls{make(spread, int(span/besideEvery)), make(spread, int(span/besideEvery))}
-	answers := make(chan error, len(list.took))
-	for i := range list.took {
-		due := began.Add(time.Duration(i) * besideEvery)
-		time.Sleep(time.Until(due))
-		go func() {
-			found, err := c.Recall(ctx, space, engram.ByVector(cues[i%len(cues)]))
-			list.took[i] = time.Since(due)
-			if err == nil {
-				list.inside[i] = found.Took
-			}
-			answers <- err
-		}()
-	}
-	stream := <-sent
-	errs := []error{stream.err}
-	for range list.took {
-		errs = append(errs, <-answers)
-	}
-	return list, float64(stream.n) / stream.took.Seconds(), errors.Join(errs...)
+	errBegin := a.begin(order{Space: space, Began: began, Every: besideEvery, Count: int(span / besideEvery)})
+	n, errLoad := load{rate, began}.run(ctx, sess, span, func(n uint64) engram.Observation {
+		return engram.Observation{Vector: data[n%uint64(len(data))]}
+	}, nil)
+	took := time.Since(began)
+	t, errEnd := a.end()
+	return t, float64(n) / took.Seconds(), errors.Join(errBegin, errLoad, errEnd)
 }
