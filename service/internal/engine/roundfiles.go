@@ -12,6 +12,8 @@ import (
 type roundFiles struct {
 	store *checkpoint.Store
 	pace  func(int)
+	// giveWay lets everything else go first; nil does not.
+	giveWay func()
 
 	shared, own, rows *checkpoint.Writer
 	made              []*checkpoint.Writer // all of them
@@ -42,6 +44,13 @@ func (f *roundFiles) Rows() (*checkpoint.Writer, error) {
 		}
 	}
 	return f.open(&f.rows)
+}
+
+// GiveWay implements [space.Destination].
+func (f *roundFiles) GiveWay() {
+	if f.giveWay != nil {
+		f.giveWay()
+	}
 }
 
 func (f *roundFiles) open(w **checkpoint.Writer) (_ *checkpoint.Writer, err error) {

@@ -22,7 +22,14 @@ type Destination interface {
 	Large() (*checkpoint.Writer, error)
 	// Rows is for chunks, which later checkpoints name again.
 	Rows() (*checkpoint.Writer, error)
+	// GiveWay is called every fifty microseconds of work or so, by who writes
+	// and with no lock held that a recall or a writer waits for. It may sleep.
+	GiveWay()
 }
+
+// pauseRows is how many rows are looked at, each in its record, between two
+// calls of GiveWay.
+const pauseRows = 256
 
 // largeSection is the size from which a section gets a file that goes away
 // with the next checkpoint of its space, in bytes.
@@ -50,7 +57,10 @@ type Capture struct {
 	fresh  []*columns
 	erased []bool // rows that have nothing left in the files
 	ids    idTable
+	idMaps int   // of the table: those that ids takes the place of
 	freed  int64 // bytes of rows that lose them
+	// giveWay is the destination's.
+	giveWay func()
 }
 
 // Capture takes the state of a space that is awake, through is the journal
@@ -79,9 +89,10 @@ func (s *Space) Capture(through uint64, eraseAll bool) *Capture {
 	for _, e := range sn.events {
 		c.m.Events = append(c.m.Events, manifestEvent{e.gen, e.at})
 	}
-	t.mu.RLock()
+	t.mu.Lock()
 	c.m.Quarantined = maps.Clone(t.quarantined)
-	t.mu.RUnlock()
+	t.ids, c.idMaps = t.ids.split(t.idOf)
+	t.mu.Unlock()
 	for row := range uint32(sn.rows) {
 		if d := sn.view.death(row).Load(); d != 0 {
 			c.deaths = append(c.deaths, uint64(row), d)
@@ -123,6 +134,7 @@ func (c *Capture) unlock() {
 func (c *Capture) Write(to Destination) (entry checkpoint.Entry, err error) {
 	defer c.unlock()
 	defer runtime.KeepAlive(c.view)
+	c.giveWay = to.GiveWay
 	c.m.Chunks = slices.Clone(c.table.stored.chunks)
 	rewrite := c.chooseErased()
 	if err := c.writeGraph(to); err != nil {
@@ -265,6 +277,9 @@ func (c *Capture) buildIDs() []byte {
 	var rows []uint32
 	next := 0
 	for row := range uint32(c.m.Rows) {
+		if row&chunkMask == 0 {
+			c.giveWay()
+		}
 		if next < len(c.deaths) && c.deaths[next] == uint64(row) {
 			next += 2
 			if _, kept := c.m.Quarantined[row]; !kept {
@@ -274,7 +289,10 @@ func (c *Capture) buildIDs() []byte {
 		rows = append(rows, row)
 	}
 	c.ids = idTable{slots: make([]uint64, idSlots(len(rows)))}
-	for _, row := range rows {
+	for i, row := range rows {
+		if i%pauseRows == 0 {
+			c.giveWay()
+		}
 		id, _ := memory.RecordID(c.view.record(row))
 		c.ids.add(id, row)
 	}
@@ -318,13 +336,7 @@ func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error
 	}
 	known := c.knownFrom(store)
 	t.mu.Lock()
-	newer := map[memory.ObservationID]uint32{} // a map that was large stays so
-	for id, row := range t.ids {
-		if int(row) >= c.m.Rows {
-			newer[id] = row
-		}
-	}
-	t.ids, t.known = newer, known
+	t.ids, t.known = t.ids.cut(c.idMaps), known
 	t.mu.Unlock()
 	s.publish(false, func(sn *Snapshot) {
 		w := t.view.Load().with(c.fresh)

@@ -41,6 +41,7 @@ func (d *disk) open(t failer) {
 // oneFile gives every section a place in files of one checkpoint.
 type oneFile struct {
 	store       *checkpoint.Store
+	giveWay     func() // nil does nothing
 	small, rows *checkpoint.Writer
 	large       []*checkpoint.Writer
 }
@@ -58,6 +59,12 @@ func (f *oneFile) Large() (*checkpoint.Writer, error) {
 	w, err := f.store.Create(nil)
 	f.large = append(f.large, w)
 	return w, err
+}
+
+func (f *oneFile) GiveWay() {
+	if f.giveWay != nil {
+		f.giveWay()
+	}
 }
 
 func (f *oneFile) finish() (err error) {
