@@ -44,10 +44,15 @@ func (k codeKind) String() string { return [...]string{"7-bit", "1-bit"}[k] }
 
 // widths are how many of the rows nearest by code may have to be compared by
 // their vectors to find the ten nearest, and least is the recall@10 that codes
-// must have with one of these to be used.
-func (k codeKind) widths() (widths []int, least float64) {
-	if k == signKind {
+// must have with one of these to be used. The error of a code grows with the
+// length of its row, and under the dot product the longest rows are what is asked
+// for: where norms are far apart, more candidates are worth their comparisons.
+func (k codeKind) widths(metric memory.Metric) (widths []int, least float64) {
+	switch {
+	case k == signKind:
 		return []int{100, 200, 400}, 0.98
+	case metric == memory.MetricDot:
+		return []int{40, 80, 160}, 0.99
 	}
 	return []int{40}, 0.95
 }

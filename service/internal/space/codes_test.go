@@ -20,11 +20,9 @@ func (w *world) grow(n int, v func(i int) []float32) {
 }
 
 func TestAGraphIsComparedByCodes(t *testing.T) {
-	for metric, bar := range map[memory.Metric]struct{ few, many float64 }{
-		memory.MetricCosine: {0.96, 0.96}, memory.MetricEuclidean: {0.96, 0.96},
-		// No metric: graphs do worse as they grow, by whatever they are compared.
-		// Of 16,384 rows one that is compared by the vectors finds .874.
-		memory.MetricDot: {0.92, 0.83},
+	for metric, bar := range map[memory.Metric]float64{
+		memory.MetricCosine: 0.96, memory.MetricEuclidean: 0.96,
+		memory.MetricDot: 0.98, // ten seeds gave .999 and more; .85 to .98 before rows had a dome
 	} {
 		r := rand.New(rand.NewPCG(5, 6))
 		normal := func(int) []float32 {
@@ -60,7 +58,7 @@ func TestAGraphIsComparedByCodes(t *testing.T) {
 				}
 				return float64(hits) / 500
 			}
-			if got := recallOf(w); got < bar.few {
+			if got := recallOf(w); got < bar {
 				t.Errorf("recall@10 is %.3f", got)
 			}
 			if testing.Short() {
@@ -77,7 +75,7 @@ func TestAGraphIsComparedByCodes(t *testing.T) {
 			if c = w.table.Load().codes[wideKind].Load(); c.rows != 4*codeRows || c.fitted != 4*codeRows {
 				t.Fatalf("codes of %d rows, fitted to %d", c.rows, c.fitted)
 			}
-			if got := recallOf(w); got < bar.many {
+			if got := recallOf(w); got < bar {
 				t.Errorf("recall@10 is %.3f", got)
 			}
 			// After a start they are made again; until then the vectors are compared.
@@ -89,7 +87,7 @@ func TestAGraphIsComparedByCodes(t *testing.T) {
 			if again.WantsIndexing() || !again.WantsIndexWorker() {
 				t.Error("rows wait, or no codes are to be made")
 			}
-			if got := recallOf(again); got < bar.many {
+			if got := recallOf(again); got < bar {
 				t.Errorf("recall@10 is %.3f without codes", got)
 			}
 			for again.WantsIndexWorker() {
@@ -98,7 +96,7 @@ func TestAGraphIsComparedByCodes(t *testing.T) {
 			if again.table.Load().codes[wideKind].Load() == nil {
 				t.Error("no codes were made")
 			}
-			if got := recallOf(again); got < bar.many {
+			if got := recallOf(again); got < bar {
 				t.Errorf("recall@10 is %.3f with new codes", got)
 			}
 		})

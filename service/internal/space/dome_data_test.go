@@ -10,13 +10,15 @@ type source struct {
 	name string
 	dim  int
 	make func(r *rand.Rand) func() []float32
+	// coarse says that 7-bit codes may be too coarse for these rows.
+	coarse bool
 }
 
 // sources are what the dot product is tried on: rows far from the origin and
 // around it, of components that are none below zero, and with norms that differ.
 var sources = []source{
-	{"normal, with a mean", 16, func(r *rand.Rand) func() []float32 { return normal(r, 16, 3) }},
-	{"normal", 16, func(r *rand.Rand) func() []float32 { return normal(r, 16, 0) }},
+	{"normal, with a mean", 16, func(r *rand.Rand) func() []float32 { return normal(r, 16, 3) }, false},
+	{"normal", 16, func(r *rand.Rand) func() []float32 { return normal(r, 16, 0) }, false},
 	{"half of normal", 32, func(r *rand.Rand) func() []float32 {
 		next := normal(r, 32, 0)
 		return func() []float32 {
@@ -26,11 +28,11 @@ var sources = []source{
 			}
 			return v
 		}
-	}},
-	{"normal, norms spread", 64, func(r *rand.Rand) func() []float32 { return spread(r, .5, normal(r, 64, 0)) }},
-	{"clustered", 48, func(r *rand.Rand) func() []float32 { return clustered(r, 48) }},
-	{"clustered, norms spread", 48, func(r *rand.Rand) func() []float32 { return spread(r, .5, clustered(r, 48)) }},
-	{"clustered, norms spread wide", 48, func(r *rand.Rand) func() []float32 { return spread(r, 1, clustered(r, 48)) }},
+	}, false},
+	{"normal, norms spread", 64, func(r *rand.Rand) func() []float32 { return spread(r, .5, normal(r, 64, 0)) }, false},
+	{"clustered", 48, func(r *rand.Rand) func() []float32 { return clustered(r, 48) }, false},
+	{"clustered, norms spread", 48, func(r *rand.Rand) func() []float32 { return spread(r, .5, clustered(r, 48)) }, false},
+	{"clustered, norms spread wide", 48, func(r *rand.Rand) func() []float32 { return spread(r, 1, clustered(r, 48)) }, true},
 }
 
 // normal draws components around a mean.

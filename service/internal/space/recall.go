@@ -167,7 +167,7 @@ func (r *search) walk(rows int) bool {
 	r.answer.Visited = r.graph.Visits()
 	complete := len(found) >= r.top.k || !r.graph.Exhausted()
 	if coded != nil {
-		found = r.rerank(found[:min(len(found), rerankRows(r.top.k))])
+		found = r.rerank(found[:min(len(found), coded.reranked(r.top.k))])
 	}
 	for _, c := range found {
 		r.top.push(hit{c.Row, c.Score, true})

@@ -13,15 +13,15 @@ import (
 // by their vectors as quickly.
 const scanCoded = 2048
 
-// rerankRows is how many of the rows nearest by code a walk compares by their
+// reranked is how many of the rows nearest by code a walk compares by their
 // vectors, to find the k nearest. Fifteen for ten were enough on every set
-// tried.
-func rerankRows(k int) int { return max(4*k, 40) }
+// tried, but for those where the trial of the codes told otherwise.
+func (c *codes) reranked(k int) int { return max(c.width, c.width*k/trialK) }
 
 // candidates is how many of the rows nearest by code a scan of a space compares
 // by their vectors. The space may have grown since the codes were on trial.
 func (c *codes) candidates(k, rows int) int {
-	n := max(c.width, c.width*k/trialK)
+	n := c.reranked(k)
 	if rows > 2*c.fitted {
 		n *= 2
 	}

@@ -43,7 +43,7 @@ const (
 // they are compared with may be unmapped meanwhile.
 func newTrial(kind codeKind, metric memory.Metric, sn *Snapshot) *trial {
 	t := &trial{kind: kind, metric: metric, rows: make([]uint32, scanBlock), exact: make([]float32, scanBlock), guess: make([]float32, scanBlock)}
-	widths, _ := kind.widths()
+	widths, _ := kind.widths(metric)
 	for i := range trialProbes {
 		row := uint32((2*uint64(i) + 1) * uint64(sn.rows) / (2 * trialProbes))
 		// The next one that is there: a space may be full of holes.
@@ -103,7 +103,7 @@ func (t *trial) seeRows(v *view, c *codes, rows []uint32, first int) {
 // verdict is the least width with which the codes do, and the recall they have
 // with it; 0 and the best recall if none does. It ends the trial.
 func (t *trial) verdict(v *view) (width int, recall float64) {
-	widths, least := t.kind.widths()
+	widths, least := t.kind.widths(t.metric)
 	hits, wanted := make([]int, len(widths)), 0
 	for i := range t.probes {
 		p := &t.probes[i]
