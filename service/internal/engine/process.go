@@ -159,6 +159,7 @@ func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) str
 		if err := p.keepAdmitted(sl, batch.Frame); err != nil {
 			return err
 		}
+		batch.Release()
 	}
 	sl.space.Begin(batch)
 	sl.pending = &pendingBatch{batch: batch, items: items, quarantine: quarantine}

@@ -35,8 +35,11 @@ const (
 
 // AppendRecord appends the kept form of o, without its vector, to b. It fails
 // only when the metadata holds something JSON cannot (a NaN, say).
-func AppendRecord(b []byte, o *Observation) ([]byte, error) {
-	b = appendString(b, recID, string(o.ID))
+func AppendRecord(b []byte, o *Observation) ([]byte, error) { return AppendRecordAs(b, o.ID, o) }
+
+// AppendRecordAs is AppendRecord under another id than the observation's own.
+func AppendRecordAs(b []byte, id ObservationID, o *Observation) ([]byte, error) {
+	b = appendString(b, recID, string(id))
 	b = appendString(b, recContent, o.Content)
 	b = appendUint(b, recEncoding, uint64(o.Encoding))
 	b = appendTime(b, recObservedAt, o.ObservedAt)
@@ -189,6 +192,17 @@ func RecordID(b []byte) (id ObservationID, digest [16]byte) {
 		b = b[n:]
 	}
 	return id, digest
+}
+
+// RecordHasID reports whether the record is of an observation with that id. It
+// allocates nothing.
+func RecordHasID(b []byte, id ObservationID) bool {
+	num, typ, n := protowire.ConsumeTag(b)
+	if n < 0 || num != recID || typ != protowire.BytesType { // the id comes first
+		return false
+	}
+	held, n := protowire.ConsumeBytes(b[n:])
+	return n >= 0 && string(held) == string(id)
 }
 
 func appendString(b []byte, n protowire.Number, s string) []byte {

@@ -102,13 +102,13 @@ func (s *Space) Publish(b *Batch) memory.Generation {
 	s.mu.Lock()
 	t.mu.Lock()
 	for i := b.shown; i < b.applied; i++ {
-		row := uint32(b.first + i)
-		if old, ok := t.rowOf(b.rows[i].id); ok {
+		row, id := uint32(b.first+i), b.rows[i].id
+		if old, ok := t.rowOf(id); ok {
 			v.death(old).CompareAndSwap(0, uint64(b.rows[i].gen))
 			s.live.Add(-1)
-			t.replaced[b.rows[i].id] = append(t.replaced[b.rows[i].id], old)
+			t.replaced[id] = append(t.replaced[id], old)
 		}
-		t.ids[b.rows[i].id] = row
+		t.ids.put(id, row, func(before uint32) bool { return memory.RecordHasID(v.record(before), id) })
 		s.live.Add(1)
 	}
 	t.mu.Unlock()

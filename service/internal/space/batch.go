@@ -41,6 +41,7 @@ type Batch struct {
 	marked  bool  // the session marks have advanced
 	commit  int64
 	runs    []journal.Run
+	buffer  *[]byte // what Frame.Payload lies in, until Release
 }
 
 // Generation is the generation at which the whole batch is visible.
@@ -87,7 +88,8 @@ func (s *Space) Prepare(entries []memory.Entry, quarantine func(i int) string) *
 		}
 	}
 	arena := make([]byte, 0, size)
-	fresh := map[memory.ObservationID]int{} // ids of this batch → index in rows
+	b.rows = make([]newRow, 0, len(entries))
+	fresh := make(map[memory.ObservationID]int, len(entries)) // ids of this batch → index in rows
 	for i := range entries {
 		e := &entries[i]
 		b.rowOf[i] = -1
@@ -113,7 +115,7 @@ func (s *Space) Prepare(entries []memory.Entry, quarantine func(i int) string) *
 		Kind: journal.KindRows, Space: s.id, Incarnation: s.incarnation,
 		FirstGeneration: s.assigned + 1, Generations: uint32(len(b.rows)),
 		CommitTime: b.commit, Runs: b.runs,
-		Payload: encodeRows(b.dim, b.metric, b.rows),
+		Payload: b.payload(),
 	}
 	return b
 }
@@ -159,14 +161,8 @@ func (s *Space) settle(b *Batch, e *memory.Entry, quarantine string, fresh map[m
 	} else if ok && digest == o.Digest {
 		return memory.Outcome{ID: row.id, Generation: gen, Duplicate: true} // replaced by itself: a retry
 	}
-	if o.ID == "" {
-		named := *o
-		named.ID = row.id
-		o = &named
-		row.obs = o
-	}
 	start := len(*arena)
-	enc, err := memory.AppendRecord(*arena, o)
+	enc, err := memory.AppendRecordAs(*arena, row.id, o)
 	if err != nil {
 		return reject(row.id, fault.InvalidField, "metadata cannot be kept as JSON: %v", err)
 	}

@@ -75,7 +75,7 @@ func (s *Space) applyGone(gens []memory.Generation, g memory.Generation, at int6
 		held, ok := t.rowOf(id)
 		v.death(row).Store(gone)
 		if ok && held == row {
-			delete(t.ids, id)
+			t.ids.remove(id, func(row uint32) bool { return memory.RecordHasID(v.record(row), id) })
 			s.live.Add(-1)
 			// What it had replaced would still be seen at earlier generations.
 			for _, old := range t.replaced[id] {

@@ -35,7 +35,8 @@ func (m *Memory) Add(o Memory) {
 const (
 	spaceBytes  = 2048
 	markBytes   = 256
-	idBytes     = 80 // an entry of the map of ids, with a name
+	idBytes     = 24 // an entry of a map of ids
+	nameBytes   = 80 // one with a name
 	columnBytes = 4 + 8 + 8 + 8 + 8 + 24
 	deathBytes  = 8
 )
@@ -83,7 +84,7 @@ func (sn *Snapshot) measure(m *Memory) {
 		}
 	}
 	t.mu.RLock()
-	m.IDs = idBytes * int64(len(t.ids)+len(t.replaced)+len(t.quarantined))
+	m.IDs = idBytes*int64(t.ids.len()) + nameBytes*int64(len(t.replaced)+len(t.quarantined))
 	if t.known.owner == nil {
 		m.IDs += 8 * int64(len(t.known.slots))
 	}

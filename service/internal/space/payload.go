@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/vector"
@@ -30,12 +32,12 @@ const maxPayloadRows = 1 << 20
 
 var errPayload = errors.New("malformed rows payload")
 
-func encodeRows(dim int, metric memory.Metric, rows []newRow) []byte {
+func encodeRows(b []byte, dim int, metric memory.Metric, rows []newRow) []byte {
 	size := 32
 	for i := range rows {
 		size += 16 + len(rows[i].record) + len(rows[i].reason) + 4*dim
 	}
-	b := make([]byte, 0, size)
+	b = slices.Grow(b[:0], size)
 	b = binary.AppendUvarint(b, payloadVersion)
 	b = binary.AppendUvarint(b, uint64(dim))
 	b = binary.AppendUvarint(b, uint64(metric))
@@ -54,6 +56,36 @@ func encodeRows(dim int, metric memory.Metric, rows []newRow) []byte {
 		b = vector.EncodeF32LE(b, rows[i].vector)
 	}
 	return b
+}
+
+// payloads are buffers for payloads of frames that are durable. The large ones,
+// of a rare large batch, are not worth keeping.
+var payloads sync.Pool
+
+const keptPayload = 4 << 20
+
+// payload makes the batch's, in a buffer that Release gives back.
+func (b *Batch) payload() []byte {
+	room, _ := payloads.Get().(*[]byte)
+	if room == nil {
+		room = new([]byte)
+	}
+	*room = encodeRows(*room, b.dim, b.metric, b.rows)
+	b.buffer = room
+	return *room
+}
+
+// Release takes back the payload of a frame that the journal has, for another
+// batch to use its memory. A frame that is to be read again is not released.
+func (b *Batch) Release() {
+	if b.buffer == nil {
+		return
+	}
+	b.Frame.Payload = nil
+	if cap(*b.buffer) <= keptPayload {
+		payloads.Put(b.buffer)
+	}
+	b.buffer = nil
 }
 
 // decodedRows is a rows payload, aliasing the bytes it was read from.

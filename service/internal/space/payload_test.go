@@ -13,14 +13,14 @@ func FuzzRows(f *testing.F) {
 		{record: []byte("one"), vector: []float32{1, 2}},
 		{record: []byte("two"), vector: []float32{3, 4}, reason: "it panics"},
 	}
-	f.Add(encodeRows(2, memory.MetricDot, rows))
-	f.Add(encodeRows(0, memory.MetricCosine, nil))
+	f.Add(encodeRows(nil, 2, memory.MetricDot, rows))
+	f.Add(encodeRows(nil, 0, memory.MetricCosine, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := decodeRows(b)
 		if err != nil {
 			return
 		}
-		again, err := decodeRows(encodeRows(d.dim, d.metric, d.rows))
+		again, err := decodeRows(encodeRows(nil, d.dim, d.metric, d.rows))
 		if err != nil {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}

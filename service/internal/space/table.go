@@ -48,7 +48,7 @@ type table struct {
 	// known finds the rows of the checkpoint, ids those that are newer. An id
 	// in both stands for the newer row.
 	known       idTable
-	ids         map[memory.ObservationID]uint32
+	ids         newIDs
 	replaced    map[memory.ObservationID][]uint32 // rows that ids stood for before they were replaced, rising
 	quarantined map[uint32]string
 
@@ -61,7 +61,7 @@ type table struct {
 
 func newTable() *table {
 	t := &table{
-		ids:         map[memory.ObservationID]uint32{},
+		ids:         newIDs{newIDMap()},
 		replaced:    map[memory.ObservationID][]uint32{},
 		quarantined: map[uint32]string{},
 		index:       filter.NewIndex(),
@@ -82,15 +82,21 @@ func (t *table) lockIndexing() {
 // rowOf finds the row an id stands for now. The caller holds mu, or is the
 // writer.
 func (t *table) rowOf(id memory.ObservationID) (uint32, bool) {
-	if row, ok := t.ids[id]; ok {
-		return row, true
-	}
 	v := t.view.Load()
 	defer runtime.KeepAlive(v)
-	return t.known.find(id, func(row uint32) bool {
-		held, _ := memory.RecordID(v.record(row))
-		return held == id && t.holds(v, row)
-	})
+	has := func(row uint32) bool { return memory.RecordHasID(v.record(row), id) }
+	if row, ok := t.ids.find(id, has); ok {
+		return row, true
+	}
+	return t.known.find(id, func(row uint32) bool { return has(row) && t.holds(v, row) })
+}
+
+// idOf is the id in a row's record. The caller holds mu, or is the writer.
+func (t *table) idOf(row uint32) memory.ObservationID {
+	v := t.view.Load()
+	defer runtime.KeepAlive(v)
+	id, _ := memory.RecordID(v.record(row))
+	return id
 }
 
 // holds reports whether a row stands for its id: nothing replaced it and
