@@ -119,7 +119,8 @@ func (st *Stream) Space() memory.SpaceID { return st.slot.space.ID() }
 
 // Observe takes a batch of consecutive observations. What is wrong with single
 // ones, and what is refused for load, is told in-band; an error ends the
-// stream.
+// stream. The elements of in are the caller's again when it returns; what they
+// refer to is not.
 func (st *Stream) Observe(ctx context.Context, first memory.Sequence, in []Incoming) error {
 	e := st.engine
 	if err := st.att.Room(ctx); err != nil {

@@ -183,8 +183,7 @@ func (r *reader) take(ctx context.Context, f received) error {
 	case r.closed && f.observations == nil:
 		return nil // after close only what was refused may come again
 	case f.observations != nil:
-		at := time.Now()
-		return r.stream.Observe(ctx, memory.Sequence(f.observations.FirstSequence), incoming(ctx, f.observations.Observations, at))
+		return r.observe(ctx, f.observations)
 	case f.flow != nil:
 		return r.flow(f.flow)
 	case f.close != nil:
@@ -198,6 +197,17 @@ func (r *reader) take(ctx context.Context, f received) error {
 		return r.recall(ctx, f.recall)
 	}
 	return nil
+}
+
+// observe takes a batch; its message is not to be used after.
+func (r *reader) observe(ctx context.Context, b *v1.ObservationBatch) error {
+	at, first := time.Now(), memory.Sequence(b.FirstSequence)
+	in := r.h.rooms.get(len(b.Observations))
+	incoming(ctx, *in, b.Observations, at)
+	giveBack(b) // before it waits for room in the session
+	err := r.stream.Observe(ctx, first, *in)
+	r.h.rooms.put(in)
+	return err
 }
 
 func (r *reader) flow(f *v1.FlowControl) error {

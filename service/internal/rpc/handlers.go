@@ -20,7 +20,8 @@ type Handlers struct {
 	version string
 
 	readers sync.WaitGroup // goroutines of streams
-	backup  sync.Mutex     // held by the one that is under way
+	rooms   rooms
+	backup  sync.Mutex // held by the one that is under way
 	leaving chan struct{}
 	once    sync.Once
 }

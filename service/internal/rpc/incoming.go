@@ -21,11 +21,17 @@ import (
 // maxNesting bounds the depth of metadata.
 const maxNesting = 32
 
-// incoming converts a batch. What cannot be read carries its fault; the others
-// are not touched by it.
-func incoming(ctx context.Context, list []*v1.Observation, received time.Time) []engine.Incoming {
+// incoming converts a batch into out, which has an element for each observation,
+// all of them zero. What cannot be read carries its fault; the others are not
+// touched by it. Nothing of what comes out refers to what [giveBack] recycles.
+func incoming(ctx context.Context, out []engine.Incoming, list []*v1.Observation, received time.Time) {
 	parent := trace.SpanContextFromContext(ctx)
-	out := make([]engine.Incoming, len(list))
+	n := 0
+	for _, o := range list {
+		n += components(o.GetEmbedding())
+	}
+	vectors := make(floats, n)
+	observations := make([]memory.Observation, len(list))
 	for i, o := range list {
 		in := &out[i]
 		in.Trip = telemetry.Trip{Parent: parent, Began: received}
@@ -40,11 +46,10 @@ func incoming(ctx context.Context, list []*v1.Observation, received time.Time) [
 				in.Trip.Parent = sc
 			}
 		}
-		in.Observation, in.Fault = observation(o, received)
-		if in.Fault != nil {
-			in.Observation = nil
+		if in.Fault = observation(&observations[i], o, &vectors, received); in.Fault != nil {
 			continue
 		}
+		in.Observation = &observations[i]
 		if o.Metadata != nil {
 			in.MetadataBytes = proto.Size(o.Metadata)
 		}
@@ -54,11 +59,11 @@ func incoming(ctx context.Context, list []*v1.Observation, received time.Time) [
 	for i := range out {
 		out[i].Trip.MarkAt(telemetry.StageReceive, now)
 	}
-	return out
 }
 
-func observation(m *v1.Observation, received time.Time) (*memory.Observation, *fault.Error) {
-	o := &memory.Observation{
+// observation reads m into o. Its vector is taken from vectors.
+func observation(o *memory.Observation, m *v1.Observation, vectors *floats, received time.Time) *fault.Error {
+	*o = memory.Observation{
 		ID: memory.ObservationID(m.Id), Content: m.Content,
 		Confidence: memory.DefaultConfidence, Importance: m.Importance,
 		EmotionalValence: m.EmotionalValence, DecayRate: m.DecayRate,
@@ -72,18 +77,18 @@ func observation(m *v1.Observation, received time.Time) (*memory.Observation, *f
 		o.Context = memory.Context{Location: c.Location, Participants: c.Participants, Reason: c.Reason, Method: c.Method}
 	}
 	var f *fault.Error
-	if o.Vector, o.Encoding, f = embedding(m.Embedding); f != nil {
-		return nil, f
+	if o.Vector, o.Encoding, f = embedding(m.Embedding, vectors); f != nil {
+		return f
 	}
 	if o.ObservedAt, f = moment("observed_at", m.ObservedAt); f != nil {
-		return nil, f
+		return f
 	}
 	if o.ExpiresAt, f = moment("expires_at", m.ExpiresAt); f != nil {
-		return nil, f
+		return f
 	}
 	if m.Metadata != nil {
 		if f := shallow(structpb.NewStructValue(m.Metadata), 0); f != nil {
-			return nil, f
+			return f
 		}
 		o.Metadata = m.Metadata.AsMap()
 	}
@@ -91,18 +96,18 @@ func observation(m *v1.Observation, received time.Time) (*memory.Observation, *f
 		// Before the time of receipt is filled in: a retry has another.
 		digest, err := memory.DigestOf(o)
 		if err != nil {
-			return nil, fault.New(fault.InvalidArgument, fault.InvalidField, "metadata cannot be kept: %v", err).In("metadata")
+			return fault.New(fault.InvalidArgument, fault.InvalidField, "metadata cannot be kept: %v", err).In("metadata")
 		}
 		o.Digest = digest
 	}
 	if o.ObservedAt.IsZero() {
 		o.ObservedAt = received.UTC()
 	}
-	return o, nil
+	return nil
 }
 
-// embedding decodes a vector; nil when none was sent.
-func embedding(m *v1.Embedding) ([]float32, memory.Encoding, *fault.Error) {
+// embedding decodes a vector into what it takes of room; nil when none was sent.
+func embedding(m *v1.Embedding, room *floats) ([]float32, memory.Encoding, *fault.Error) {
 	bad := func(format string, args ...any) ([]float32, memory.Encoding, *fault.Error) {
 		return nil, 0, fault.New(fault.InvalidArgument, fault.InvalidEmbedding, format, args...).In("embedding")
 	}
@@ -110,7 +115,9 @@ func embedding(m *v1.Embedding) ([]float32, memory.Encoding, *fault.Error) {
 		return nil, memory.EncodingNone, nil
 	}
 	if m.Packed == nil {
-		return m.Values, memory.EncodingValues, nil
+		v := room.take(len(m.Values))
+		copy(v, m.Values)
+		return v, memory.EncodingValues, nil
 	}
 	if len(m.Values) > 0 {
 		return bad("embedding has both values and packed; one of them is wanted")
@@ -121,14 +128,14 @@ func embedding(m *v1.Embedding) ([]float32, memory.Encoding, *fault.Error) {
 		if len(data)%vector.BytesF32 != 0 {
 			return bad("embedding.packed.data has %d bytes, which is not a multiple of %d", len(data), vector.BytesF32)
 		}
-		v := make([]float32, len(data)/vector.BytesF32)
+		v := room.take(len(data) / vector.BytesF32)
 		vector.DecodeF32LE(v, data)
 		return v, memory.EncodingF32Bytes, nil
 	case v1.VectorEncoding_VECTOR_ENCODING_F16_LE:
 		if len(data)%vector.BytesF16 != 0 {
 			return bad("embedding.packed.data has %d bytes, which is not a multiple of %d", len(data), vector.BytesF16)
 		}
-		v := make([]float32, len(data)/vector.BytesF16)
+		v := room.take(len(data) / vector.BytesF16)
 		vector.DecodeF16LE(v, data)
 		return v, memory.EncodingF16Bytes, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
+	"github.com/engram-stream/engram/service/internal/engine"
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/memory"
 )
@@ -23,6 +24,19 @@ import (
 const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 var at = time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC)
+
+// converted reads a batch on its own.
+func converted(list ...*v1.Observation) []engine.Incoming {
+	in := make([]engine.Incoming, len(list))
+	incoming(context.Background(), in, list, at)
+	return in
+}
+
+// one reads an observation on its own.
+func one(m *v1.Observation, received time.Time) (*memory.Observation, *fault.Error) {
+	o := &memory.Observation{}
+	return o, observation(o, m, new(floats), received)
+}
 
 // full is an observation with every field set.
 func full(t testing.TB, e *v1.Embedding) *v1.Observation {
@@ -65,7 +79,7 @@ func TestObservationRoundTrip(t *testing.T) {
 					t.Errorf("the test does not set %s", fd.Name())
 				}
 			}
-			o, f := observation(sent, at.Add(time.Minute))
+			o, f := one(sent, at.Add(time.Minute))
 			if f != nil {
 				t.Fatal(f)
 			}
@@ -87,7 +101,7 @@ func TestObservationRoundTrip(t *testing.T) {
 }
 
 func TestPartsOfAnAnswer(t *testing.T) {
-	o, f := observation(full(t, &v1.Embedding{Values: []float32{1, 2}}), at)
+	o, f := one(full(t, &v1.Embedding{Values: []float32{1, 2}}), at)
 	if f != nil {
 		t.Fatal(f)
 	}
@@ -116,7 +130,7 @@ func TestPartsOfAnAnswer(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	o, f := observation(&v1.Observation{Content: "x", Priority: 99}, at)
+	o, f := one(&v1.Observation{Content: "x", Priority: 99}, at)
 	if f != nil {
 		t.Fatal(f)
 	}
@@ -127,7 +141,7 @@ func TestDefaults(t *testing.T) {
 	// A retry is received later and is still the same observation.
 	var digests [2][16]byte
 	for i := range digests {
-		o, f := observation(&v1.Observation{Id: "a", Content: "x"}, at.Add(time.Duration(i)*time.Hour))
+		o, f := one(&v1.Observation{Id: "a", Content: "x"}, at.Add(time.Duration(i)*time.Hour))
 		if f != nil {
 			t.Fatal(f)
 		}
@@ -183,7 +197,7 @@ func TestFaultsOfObservations(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			good := &v1.Observation{Content: "a neighbour"}
-			in := incoming(context.Background(), []*v1.Observation{good, c.m, good}, at)
+			in := converted(good, c.m, good)
 			for _, i := range []int{0, 2} {
 				if in[i].Fault != nil || in[i].Observation == nil {
 					t.Errorf("neighbour %d: %v", i, in[i].Fault)
@@ -205,7 +219,7 @@ func TestFaultsOfObservations(t *testing.T) {
 
 func TestIncomingCarriesSizesAndTrace(t *testing.T) {
 	m := full(t, nil)
-	in := incoming(context.Background(), []*v1.Observation{m, {Id: "b", Content: "x", Traceparent: "nonsense"}}, at)
+	in := converted(m, &v1.Observation{Id: "b", Content: "x", Traceparent: "nonsense"})
 	if in[0].Bytes != proto.Size(m) || in[0].MetadataBytes != proto.Size(m.Metadata) || !in[0].HasPriority || in[0].ClaimedID != "pear-1" {
 		t.Errorf("%+v", in[0])
 	}
@@ -256,7 +270,7 @@ func FuzzIncoming(f *testing.F) {
 		if proto.Unmarshal(b, m) != nil {
 			t.Skip("not a message")
 		}
-		in := incoming(context.Background(), []*v1.Observation{m}, at)[0]
+		in := converted(m)[0]
 		if in.Fault != nil {
 			if in.Fault.Code != fault.InvalidArgument || in.Fault.Reason == "" || in.Observation != nil {
 				t.Fatalf("fault %#v beside %v", in.Fault, in.Observation)
@@ -267,7 +281,7 @@ func FuzzIncoming(f *testing.F) {
 		if err != nil {
 			t.Fatalf("taken and not given back: %v", err)
 		}
-		again, fault := observation(out, at)
+		again, fault := one(out, at)
 		if fault != nil {
 			t.Fatalf("what was given is not taken again: %v", fault)
 		}

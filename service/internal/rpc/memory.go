@@ -49,10 +49,11 @@ func (s memoryService) MemoryStream(ctx context.Context, stream engramv1connect.
 }
 
 func (s memoryService) Observe(ctx context.Context, r *v1.ObserveRequest) (*v1.ObserveResponse, error) {
-	at := time.Now()
+	in := make([]engine.Incoming, len(r.Observations))
+	incoming(ctx, in, r.Observations, time.Now())
 	b := engine.Batch{
 		Space: memory.SpaceID(r.Space), MustExist: r.MustExist, Session: memory.SessionID(r.SessionId), First: memory.Sequence(r.FirstSequence),
-		In: incoming(ctx, r.Observations, at), Wait: memory.AckVisible,
+		In: in, Wait: memory.AckVisible,
 	}
 	if w := levels([]v1.AckLevel{r.WaitFor}); len(w) > 0 {
 		b.Wait = w[0]

@@ -122,7 +122,7 @@ func cueOf(r *v1.RecallRequest) (engine.Cue, error) {
 	}
 	switch cue := r.Cue.(type) {
 	case *v1.RecallRequest_Embedding:
-		v, _, f := embedding(cue.Embedding)
+		v, _, f := embedding(cue.Embedding, new(floats))
 		if f != nil {
 			return c, f
 		}

@@ -18,6 +18,15 @@ const (
 // [AllFinite].
 func DecodeF32LE(dst []float32, data []byte) {
 	mustPack(len(dst), len(data), BytesF32)
+	if littleEndian {
+		copy(native(dst), data)
+		return
+	}
+	decodeF32LE(dst, data)
+}
+
+// decodeF32LE is DecodeF32LE of any machine.
+func decodeF32LE(dst []float32, data []byte) {
 	for i := range dst {
 		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[i*4 : i*4+4]))
 	}

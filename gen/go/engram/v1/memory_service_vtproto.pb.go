@@ -9,6 +9,7 @@ import (
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	io "io"
+	sync "sync"
 )
 
 const (
@@ -1808,6 +1809,53 @@ func (m *ForgetResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+var vtprotoPool_ObserveStreamRequest = sync.Pool{
+	New: func() interface{} {
+		return &ObserveStreamRequest{}
+	},
+}
+
+func (m *ObserveStreamRequest) ResetVT() {
+	if m != nil {
+		if oneof, ok := m.Frame.(*ObserveStreamRequest_Observations); ok {
+			oneof.Observations.ReturnToVTPool()
+		}
+		m.Reset()
+	}
+}
+func (m *ObserveStreamRequest) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_ObserveStreamRequest.Put(m)
+	}
+}
+func ObserveStreamRequestFromVTPool() *ObserveStreamRequest {
+	return vtprotoPool_ObserveStreamRequest.Get().(*ObserveStreamRequest)
+}
+
+var vtprotoPool_MemoryStreamRequest = sync.Pool{
+	New: func() interface{} {
+		return &MemoryStreamRequest{}
+	},
+}
+
+func (m *MemoryStreamRequest) ResetVT() {
+	if m != nil {
+		if oneof, ok := m.Frame.(*MemoryStreamRequest_Observations); ok {
+			oneof.Observations.ReturnToVTPool()
+		}
+		m.Reset()
+	}
+}
+func (m *MemoryStreamRequest) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_MemoryStreamRequest.Put(m)
+	}
+}
+func MemoryStreamRequestFromVTPool() *MemoryStreamRequest {
+	return vtprotoPool_MemoryStreamRequest.Get().(*MemoryStreamRequest)
+}
 func (m *ObserveStreamRequest) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -2755,7 +2803,7 @@ func (m *ObserveStreamRequest) UnmarshalVT(dAtA []byte) error {
 					return err
 				}
 			} else {
-				v := &ObservationBatch{}
+				v := ObservationBatchFromVTPool()
 				if err := v.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 					return err
 				}
@@ -3308,7 +3356,7 @@ func (m *MemoryStreamRequest) UnmarshalVT(dAtA []byte) error {
 					return err
 				}
 			} else {
-				v := &ObservationBatch{}
+				v := ObservationBatchFromVTPool()
 				if err := v.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 					return err
 				}

@@ -15,6 +15,7 @@ import (
 	timestamppb1 "google.golang.org/protobuf/types/known/timestamppb"
 	io "io"
 	math "math"
+	sync "sync"
 )
 
 const (
@@ -463,6 +464,74 @@ func (m *Include) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+var vtprotoPool_Observation = sync.Pool{
+	New: func() interface{} {
+		return &Observation{}
+	},
+}
+
+func (m *Observation) ResetVT() {
+	if m != nil {
+		m.Embedding.ReturnToVTPool()
+		m.Reset()
+	}
+}
+func (m *Observation) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Observation.Put(m)
+	}
+}
+func ObservationFromVTPool() *Observation {
+	return vtprotoPool_Observation.Get().(*Observation)
+}
+
+var vtprotoPool_Embedding = sync.Pool{
+	New: func() interface{} {
+		return &Embedding{}
+	},
+}
+
+func (m *Embedding) ResetVT() {
+	if m != nil {
+		f0 := m.Values[:0]
+		m.Packed.ReturnToVTPool()
+		m.Reset()
+		m.Values = f0
+	}
+}
+func (m *Embedding) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Embedding.Put(m)
+	}
+}
+func EmbeddingFromVTPool() *Embedding {
+	return vtprotoPool_Embedding.Get().(*Embedding)
+}
+
+var vtprotoPool_PackedVector = sync.Pool{
+	New: func() interface{} {
+		return &PackedVector{}
+	},
+}
+
+func (m *PackedVector) ResetVT() {
+	if m != nil {
+		f0 := m.Data[:0]
+		m.Reset()
+		m.Data = f0
+	}
+}
+func (m *PackedVector) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_PackedVector.Put(m)
+	}
+}
+func PackedVectorFromVTPool() *PackedVector {
+	return vtprotoPool_PackedVector.Get().(*PackedVector)
+}
 func (m *Observation) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -756,7 +825,7 @@ func (m *Observation) UnmarshalVT(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Embedding == nil {
-				m.Embedding = &Embedding{}
+				m.Embedding = EmbeddingFromVTPool()
 			}
 			if err := m.Embedding.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -1322,7 +1391,7 @@ func (m *Embedding) UnmarshalVT(dAtA []byte) error {
 				}
 				var elementCount int
 				elementCount = packedLen / 4
-				if elementCount != 0 && len(m.Values) == 0 {
+				if elementCount != 0 && len(m.Values) == 0 && cap(m.Values) < elementCount {
 					m.Values = make([]float32, 0, elementCount)
 				}
 				for iNdEx < postIndex {
@@ -1368,7 +1437,7 @@ func (m *Embedding) UnmarshalVT(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Packed == nil {
-				m.Packed = &PackedVector{}
+				m.Packed = PackedVectorFromVTPool()
 			}
 			if err := m.Packed.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err

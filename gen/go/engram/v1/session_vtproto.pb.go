@@ -13,6 +13,7 @@ import (
 	durationpb1 "google.golang.org/protobuf/types/known/durationpb"
 	io "io"
 	math "math"
+	sync "sync"
 )
 
 const (
@@ -793,6 +794,31 @@ func (m *Closed) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+var vtprotoPool_ObservationBatch = sync.Pool{
+	New: func() interface{} {
+		return &ObservationBatch{}
+	},
+}
+
+func (m *ObservationBatch) ResetVT() {
+	if m != nil {
+		for _, mm := range m.Observations {
+			mm.ResetVT()
+		}
+		f0 := m.Observations[:0]
+		m.Reset()
+		m.Observations = f0
+	}
+}
+func (m *ObservationBatch) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_ObservationBatch.Put(m)
+	}
+}
+func ObservationBatchFromVTPool() *ObservationBatch {
+	return vtprotoPool_ObservationBatch.Get().(*ObservationBatch)
+}
 func (m *SessionInit) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -1441,7 +1467,14 @@ func (m *ObservationBatch) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Observations = append(m.Observations, &Observation{})
+			if len(m.Observations) == cap(m.Observations) {
+				m.Observations = append(m.Observations, &Observation{})
+			} else {
+				m.Observations = m.Observations[:len(m.Observations)+1]
+				if m.Observations[len(m.Observations)-1] == nil {
+					m.Observations[len(m.Observations)-1] = &Observation{}
+				}
+			}
 			if err := m.Observations[len(m.Observations)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
