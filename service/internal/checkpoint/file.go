@@ -126,12 +126,17 @@ func (f *File) Section(r Ref) ([]byte, error) {
 	return f.bytes[r.Offset : r.Offset+r.Length : r.Offset+r.Length], nil
 }
 
-func (f *File) verifySection(r Ref) error {
+// within fails for a section that does not lie in the file.
+func (f *File) within(r Ref) error {
 	if r.File != f.foot.id || !r.within(f.foot.data) {
 		return damage(f.name, int64(min(r.Offset, f.foot.data)), "a %v was asked for; the file is %016x and has %d bytes of data", r, uint64(f.foot.id), f.foot.data)
 	}
-	if r.Length == 0 {
-		return nil
+	return nil
+}
+
+func (f *File) verifySection(r Ref) error {
+	if err := f.within(r); err != nil || r.Length == 0 {
+		return err
 	}
 	return f.verify(int(r.Offset/BlockSize), int((r.Offset+r.Length-1)/BlockSize)+1)
 }

@@ -12,6 +12,24 @@ import (
 // in about 0.4 ms, much more than a goroutine costs.
 const blocksPerWorker = 4
 
+// Verify verifies every block a section lies in, one after the other and each
+// once, and calls between after each. [File.Section] does so on all processors.
+func (f *File) Verify(r Ref, between func()) error {
+	if err := f.within(r); err != nil || r.Length == 0 {
+		return err
+	}
+	for n := int(r.Offset / BlockSize); n <= int((r.Offset+r.Length-1)/BlockSize); n++ {
+		if f.sound[n].Load() {
+			continue
+		}
+		if err := f.verifyBlock(n); err != nil {
+			return err
+		}
+		between()
+	}
+	return nil
+}
+
 // verify finds out whether the blocks from..to (exclusive) are whole, and
 // remembers it of those that are. Damage is reported of the first block that
 // has it.

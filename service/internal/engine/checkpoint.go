@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/engram-stream/engram/service/internal/checkpoint"
 	"github.com/engram-stream/engram/service/internal/failpoint"
@@ -22,7 +19,8 @@ import (
 type CheckpointWish struct {
 	// Erase lets no byte of what was forgotten or deleted before stay on disk.
 	Erase bool
-	// Paced writes slowly, to leave the disk to the journal.
+	// Paced works slowly, to leave the disk to the journal and the processors to
+	// everything else.
 	Paced bool
 }
 
@@ -49,6 +47,8 @@ type checkpoints struct {
 	failure  string    // why the last round failed
 	damage   []string
 	scrubbed time.Time
+	// garbage is what rounds let go of.
+	garbage collecting
 	// shared counts, for each file that spaces share, how many it was written
 	// for. When fewer name it, it holds bytes that nobody needs.
 	shared map[checkpoint.FileID]int
@@ -90,12 +90,17 @@ func (e *Engine) Checkpoint(ctx context.Context, wish CheckpointWish) (Checkpoin
 	}
 	e.checkpoints.rounds.Lock()
 	defer e.checkpoints.rounds.Unlock()
+	short := e.memory.round.Load() // some of it is to come free with the round
 	info, err := e.round(ctx, wish)
 	for again := 0; again < eraseAgain && errors.Is(err, errNotErased); again++ {
 		info, err = e.round(ctx, wish)
 	}
-	if info.Bytes >= freeBytes {
-		runtime.GC() // what is read from files from now on is of no more use in memory
+	switch {
+	case info.Bytes < freeBytes:
+	case short:
+		e.checkpoints.garbage.atOnce()
+	default:
+		e.checkpoints.garbage.owe(e.opts.Clock.Now())
 	}
 	c := &e.checkpoints
 	c.mu.Lock()
@@ -225,13 +230,15 @@ func (e *Engine) capture(ctx context.Context, sl *slot, stale, erase bool) (c *c
 		turn, cancel = context.WithTimeout(ctx, stuckWait)
 		defer cancel()
 	}
+	reserved := sl.space.Reserve()
+	defer reserved.Release()
 	err = e.pool.Exclusive(turn, sl.space.ID(), func() error {
 		if sl.ended() || sl.space.Wake() != nil {
 			return nil // a damaged space keeps its entry, and its frames stay in the journal
 		}
 		sl.tail.keeping.Lock()
 		defer sl.tail.keeping.Unlock()
-		state := sl.space.Capture(uint64(sl.tail.newest()), erase)
+		state := reserved.Capture(uint64(sl.tail.newest()), erase)
 		if state == nil {
 			return nil
 		}
@@ -289,30 +296,19 @@ func (e *Engine) commit(end journal.Position, taken []*captured, twice bool) (*c
 
 // install lets a space read its full chunks from the files.
 func (e *Engine) install(ctx context.Context, c *captured) error {
-	return e.pool.Exclusive(ctx, c.slot.space.ID(), func() error {
-		if c.slot.ended() {
+	defer c.state.Abandon()
+	c.state.ReadBack(e.store)
+	ended := false
+	err := e.pool.Exclusive(ctx, c.slot.space.ID(), func() error {
+		if ended = c.slot.ended(); ended {
 			return nil
 		}
 		return c.state.Install(e.store, c.entry)
 	})
-}
-
-// pace makes the writer wait so that the journal keeps most of the disk.
-func (e *Engine) pace(ctx context.Context, wish CheckpointWish) func(int) {
-	if !wish.Paced || e.opts.Checkpoint.Rate <= 0 {
-		return nil
+	if !ended {
+		c.slot.space.Memory()
 	}
-	const piece = 1 << 20
-	l := rate.NewLimiter(rate.Limit(e.opts.Checkpoint.Rate), piece)
-	return func(n int) {
-		// When the tail itself becomes the pressure, slowness would make it
-		// worse.
-		for ; n > 0 && e.tailBytes() < 2*e.opts.Checkpoint.TailBytes; n -= piece {
-			if l.WaitN(ctx, min(n, piece)) != nil {
-				return
-			}
-		}
-	}
+	return err
 }
 
 // tailBytes is how much of the journal a start would have to read.

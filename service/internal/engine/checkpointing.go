@@ -42,13 +42,13 @@ func (e *Engine) keepCheckpoints() {
 		}
 		now := e.opts.Clock.Now()
 		if due, erase := e.checkpointDue(now); due && !now.Before(notBefore) && e.takesCheckpoints() == nil {
-			wish := CheckpointWish{Erase: erase, Paced: !e.memory.round.Load()}
-			if _, err := e.Checkpoint(ctx, wish); err != nil && ctx.Err() == nil {
+			if _, err := e.Checkpoint(ctx, CheckpointWish{Erase: erase, Paced: true}); err != nil && ctx.Err() == nil {
 				e.opts.Log.Error("checkpoint failed", "error", err, "retry_in", checkpointRetry)
 				notBefore = now.Add(checkpointRetry)
 			}
 		}
 		e.giveBack(ctx)
+		e.checkpoints.garbage.look(e.opts.Clock.Now())
 	}
 }
 

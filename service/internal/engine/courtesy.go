@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// lookEvery is how often an index worker looks whether others wait for a
-	// processor, and so about how long these wait.
+	// lookEvery is how often an index worker, or a checkpoint's round, looks whether
+	// others wait for a processor, and so about how long these wait.
 	lookEvery = 100 * time.Microsecond
 	// pollEvery is how often it lets go of its processor when all are busy:
 	// what comes over the network is noticed by one that is free.
@@ -25,8 +25,9 @@ type load struct {
 	processors int
 }
 
-// courtesy is when an index worker gives way to everything else: to recalls,
-// streams, workers and the network alike. It is one goroutine's own.
+// courtesy is when an index worker, or a checkpoint's round, gives way to
+// everything else: to recalls, streams, workers and the network alike. It is one
+// goroutine's own.
 //
 // To yield the processor is not enough. The scheduler puts who yields into the
 // global queue, and the processor, having nothing in its own, takes it out again:
@@ -37,11 +38,13 @@ type load struct {
 type courtesy struct {
 	looked time.Time // when it last looked
 	rested time.Time // when it last let go
+	// patience is how long others wait for it, if longer than lookEvery.
+	patience time.Duration
 }
 
 // due reports whether it is time to look again.
 func (c *courtesy) due(now time.Time) bool {
-	if now.Sub(c.looked) < lookEvery {
+	if now.Sub(c.looked) < max(lookEvery, c.patience) {
 		return false
 	}
 	c.looked = now
@@ -53,7 +56,7 @@ func (c *courtesy) yields(now time.Time, l load) bool {
 	return l.runnable > 0 || l.running >= uint64(l.processors) && now.Sub(c.rested) >= pollEvery
 }
 
-// giveWay is called between two rows. It costs the look at a clock, and every
+// giveWay is called between two rows, say. It costs the look at a clock, and every
 // lookEvery a look at the scheduler, which allocates nothing.
 func (c *courtesy) giveWay(look func() load) {
 	now := time.Now()

@@ -32,9 +32,11 @@
 // Locks: registry.mu guards the map of spaces and is held for look-ups only;
 // registry.changing serialises creating and deleting spaces, across the
 // journal's fsync, and is taken before a space's lease. checkpoints.rounds makes
-// one round at a time and comes before all of these; a slot's tail.keeping comes
-// after the lease. Nothing else of the engine's is locked while calling into
-// another package.
+// one round at a time and comes before all of these. A space's table.indexing,
+// which index workers hold, comes before its lease: a round takes the two in this
+// order, and who waits for it under a lease, to let a space sleep, holds rounds. A
+// slot's tail.keeping comes after the lease. Nothing else of the engine's is
+// locked while calling into another package.
 //
 // It stands on floor F6 and is imported by rpc and server.
 package engine

@@ -11,9 +11,7 @@ import (
 // later checkpoints go on naming.
 type roundFiles struct {
 	store *checkpoint.Store
-	pace  func(int)
-	// giveWay lets everything else go first; nil does not.
-	giveWay func()
+	pace  *pacing
 
 	shared, own, rows *checkpoint.Writer
 	made              []*checkpoint.Writer // all of them
@@ -47,15 +45,11 @@ func (f *roundFiles) Rows() (*checkpoint.Writer, error) {
 }
 
 // GiveWay implements [space.Destination].
-func (f *roundFiles) GiveWay() {
-	if f.giveWay != nil {
-		f.giveWay()
-	}
-}
+func (f *roundFiles) GiveWay() { f.pace.giveWay() }
 
 func (f *roundFiles) open(w **checkpoint.Writer) (_ *checkpoint.Writer, err error) {
 	if *w == nil {
-		if *w, err = f.store.Create(f.pace); err != nil {
+		if *w, err = f.store.Create(f.pace.wait); err != nil {
 			return nil, err
 		}
 		f.made = append(f.made, *w)

@@ -1,7 +1,6 @@
 package space
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -61,21 +60,69 @@ type Capture struct {
 	freed  int64 // bytes of rows that lose them
 	// giveWay is the destination's.
 	giveWay func()
+
+	// What ReadBack found.
+	back   bool
+	failed error
+	known  idTable
+	leaves bool // rows are dead that keep their bytes
+	stale  bool // the graph is not the one that was written
+}
+
+// Reservation keeps index workers out of the graph of a space that is about to
+// be captured. Its owner calls Capture once, or Release.
+type Reservation struct {
+	space  *Space
+	table  *table   // nil of a space that is asleep, and when it ended
+	deaths []uint64 // room for those there are
+}
+
+// Reserve waits for the index worker, if one is at work. The caller does not hold
+// the space: a worker may be in the midst of a row, without a processor, and
+// nobody is to wait for that but a checkpoint.
+func (s *Space) Reserve() *Reservation {
+	r := &Reservation{space: s, table: s.table.Load()}
+	if r.table != nil {
+		r.table.lockIndexing()
+		dead := int64(s.Current().rows) - s.live.Load()
+		r.deaths = make([]uint64, 0, 2*max(0, dead+dead/8))
+	}
+	return r
+}
+
+// Release gives the graph back; after Capture it does nothing.
+func (r *Reservation) Release() {
+	if r.table != nil {
+		r.table.indexing.Unlock()
+		r.table = nil
+	}
+}
+
+// Capture is [Reservation.Capture] of a space that is reserved only then.
+func (s *Space) Capture(through uint64, eraseAll bool) *Capture {
+	r := s.Reserve()
+	defer r.Release()
+	return r.Capture(through, eraseAll)
 }
 
 // Capture takes the state of a space that is awake, through is the journal
 // position of the newest frame that is in it. The caller holds the space.
 // Until Write is done with the graph, no rows move into it. It is nil while a
 // durable batch is not wholly visible.
-func (s *Space) Capture(through uint64, eraseAll bool) *Capture {
+func (r *Reservation) Capture(through uint64, eraseAll bool) *Capture {
+	s := r.space
 	t := s.table.Load()
 	sn := s.Current()
 	if sn.Generation != s.assigned || sn.rows != s.rows {
 		return nil
 	}
-	t.lockIndexing()
+	if r.table != t { // it awoke meanwhile
+		r.Release()
+		t.lockIndexing()
+	}
+	r.table = nil // the capture has it from here on
 	sn = s.Current()
-	c := &Capture{space: s, table: t, view: sn.view, now: s.now().UnixNano(), every: eraseAll, locked: true}
+	c := &Capture{space: s, table: t, view: sn.view, now: s.now().UnixNano(), every: eraseAll, locked: true, deaths: r.deaths}
 	s.mu.RLock()
 	c.m = manifest{
 		Version: manifestVersion, Settings: s.settings, Through: through, Generation: sn.Generation, CommittedAt: sn.CommittedAt, LastCommit: s.lastCommit,
@@ -93,9 +140,16 @@ func (s *Space) Capture(through uint64, eraseAll bool) *Capture {
 	c.m.Quarantined = maps.Clone(t.quarantined)
 	t.ids, c.idMaps = t.ids.split(t.idOf)
 	t.mu.Unlock()
-	for row := range uint32(sn.rows) {
-		if d := sn.view.death(row).Load(); d != 0 {
-			c.deaths = append(c.deaths, uint64(row), d)
+	for at, deaths := range sn.view.deaths { // 8 MB a million rows, while the space stands still
+		first := at << chunkShift
+		if first >= sn.rows {
+			break
+		}
+		deaths = deaths[:min(len(deaths), sn.rows-first)]
+		for i := range deaths {
+			if d := deaths[i].Load(); d != 0 {
+				c.deaths = append(c.deaths, uint64(first+i), d)
+			}
 		}
 	}
 	c.m.Oldest = c.oldest()
@@ -119,7 +173,8 @@ func (c *Capture) oldest() int64 {
 // Settings are those of the moment.
 func (c *Capture) Settings() Settings { return c.m.Settings }
 
-// Abandon ends a capture that is not to be put in force.
+// Abandon ends a capture that is not to be put in force; after Install it does
+// nothing.
 func (c *Capture) Abandon() { c.unlock() }
 
 func (c *Capture) unlock() {
@@ -210,7 +265,7 @@ func (c *Capture) writeGraph(to Destination) error {
 	if err != nil {
 		return err
 	}
-	c.m.Graph, err = w.Section(func(out io.Writer) error { return g.WriteImage(out) })
+	c.m.Graph, err = w.Section(func(out io.Writer) error { return g.WriteImage(&polite{to: out, giveWay: c.giveWay}) })
 	return err
 }
 
@@ -223,6 +278,7 @@ func (c *Capture) writeChunks(to Destination, rewrite []bool) error {
 		if at < len(c.m.Chunks) && !rewrite[at] {
 			continue
 		}
+		c.giveWay()
 		w, err := to.Rows()
 		if err != nil {
 			return err
@@ -267,8 +323,11 @@ func (c *Capture) writeChunk(w *checkpoint.Writer, at, n, dim int) (ref checkpoi
 	}
 	if erased > 0 && erased < n {
 		cols = cols.erase(n, dim, drop)
+		c.giveWay()
 	}
-	ref, err = w.Section(func(out io.Writer) error { return writeChunk(out, cols, n, dim, erased == n) })
+	ref, err = w.Section(func(out io.Writer) error {
+		return writeChunk(&polite{to: out, giveWay: c.giveWay}, cols, n, dim, erased == n)
+	})
 	return ref, erased, err
 }
 
@@ -304,68 +363,4 @@ func (c *Capture) indexImage() []byte {
 		return nil
 	}
 	return c.table.index.AppendImage(nil)
-}
-
-// Install puts the checkpoint in force once its catalog is: full chunks are
-// read from the files from now on, and their memory is given back. The caller
-// holds the space.
-func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error {
-	defer runtime.KeepAlive(c.view)
-	var failed error
-	for at, cols := range c.fresh {
-		if cols == nil {
-			continue
-		}
-		read, err := c.table.chunkFrom(store, c.m.Chunks[at].Ref, chunkRows, c.m.Settings.Dimension)
-		if err != nil {
-			// The rows stay where they are read from now. All else has to be as
-			// the catalog says: it names what is there from now on.
-			c.fresh[at] = nil
-			failed = errors.Join(failed, fmt.Errorf("read back space %q: %w", c.space.id, err))
-			continue
-		}
-		*cols = read
-	}
-	s, t := c.space, c.table
-	t.lockIndexing()
-	defer t.indexing.Unlock()
-	t.stored.chunks = c.m.Chunks
-	t.stored.graph, t.stored.graphRows, t.stored.graphStale = c.m.Graph, c.m.GraphRows, false
-	if g := t.graph.Load(); g != nil && c.dropFromGraph(g) {
-		t.stored.graphStale = true // rows that moved in meanwhile and are about to lose their vectors
-	}
-	known := c.knownFrom(store)
-	t.mu.Lock()
-	t.ids, t.known = t.ids.cut(c.idMaps), known
-	t.mu.Unlock()
-	s.publish(false, func(sn *Snapshot) {
-		w := t.view.Load().with(c.fresh)
-		t.view.Store(w)
-		if sn.table == t {
-			sn.view = sn.view.with(c.fresh)
-		}
-	})
-	s.bed = bed{store: store, manifest: entry.Manifest}
-	s.bytes.Add(-c.freed)
-	s.leftover.Store(c.leftover())
-	s.Memory()
-	return failed
-}
-
-// knownFrom is the table of ids as the file has it, if it is large: what is read
-// from files takes no memory of its own.
-func (c *Capture) knownFrom(store *checkpoint.Store) idTable {
-	if c.m.IDs.Length < largeSection {
-		return c.ids
-	}
-	ids, err := section(store, c.m.IDs)
-	if err != nil {
-		return c.ids // as it was built; the next scrub tells of the damage
-	}
-	known, err := openIDTable(ids.bytes, c.m.Rows)
-	if err != nil {
-		return c.ids
-	}
-	known.owner = ids.file
-	return known
 }

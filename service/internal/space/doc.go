@@ -18,7 +18,8 @@
 // never changes, except that forgotten rows vanish for all.
 //
 // Locks, in the order in which they are taken: table.indexing is held by whoever
-// changes the graph or writes its image; s.waking while the table is loaded or
+// changes the graph or writes its image, and can be taken before the lease;
+// s.waking while the table is loaded or
 // dropped; s.mu guards marks and settings; table.mu the ids and quarantine
 // reasons; s.publishing the swap of the snapshot. The last three are never held
 // across I/O or a graph operation. The package starts no goroutine.
@@ -33,9 +34,11 @@
 //
 // # Checkpoints
 //
-// [Space.Capture] takes the state of one moment under the lease;
-// [Capture.Write] writes it without; [Capture.Install], under the lease again,
-// lets full chunks be read from the files from then on. Chunks are written
+// [Space.Reserve] waits for the index worker; [Reservation.Capture] takes the
+// state of one moment under the lease; [Capture.Write] writes it without, and
+// [Capture.ReadBack] verifies what the files have; [Capture.Install], under the
+// lease again, lets full chunks be read from them from then on. All but the two
+// under the lease give way to others between two pieces of work. Chunks are written
 // once, unless they hold rows that were forgotten: then they are written anew
 // without them. The id table, the filter index, the deaths and the last chunk
 // are written each time, the graph when it grew by a twentieth.

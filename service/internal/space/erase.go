@@ -8,6 +8,14 @@ import (
 	"github.com/engram-stream/engram/service/internal/memory"
 )
 
+// pauseDeaths and pauseTraces are how many numbers of deaths, of each of which
+// the time is looked up, and how many rows, each of which leaves the filter index,
+// go between two calls of GiveWay.
+const (
+	pauseDeaths = 128
+	pauseTraces = 16
+)
+
 // chooseErased finds the rows whose bytes are not to be in the files: those
 // that were forgotten, and those superseded so long ago that no recall may ask
 // for them. It takes them out of the graph and the filter index, and returns
@@ -19,6 +27,9 @@ func (c *Capture) chooseErased() (rewrite []bool) {
 	forgotten, superseded := make([]int, full+1), make([]int, full+1)
 	window := c.now - int64(c.m.Settings.History+eraseMargin)
 	for i := 0; i < len(c.deaths); i += 2 {
+		if i%pauseDeaths == 0 {
+			c.giveWay()
+		}
 		row, death := uint32(c.deaths[i]), c.deaths[i+1]
 		if _, kept := c.m.Quarantined[row]; kept {
 			continue
@@ -35,6 +46,7 @@ func (c *Capture) chooseErased() (rewrite []bool) {
 		c.erased[row] = true
 	}
 	for at := range forgotten {
+		c.giveWay()
 		total := forgotten[at] + superseded[at]
 		keep := 0
 		if at < len(c.m.Chunks) {
@@ -94,10 +106,16 @@ func (c *Capture) leave(at int) {
 // forgetTraces takes the rows that lose their bytes now out of the filter index
 // and the graph. table.indexing is held.
 func (c *Capture) forgetTraces() {
-	t := c.table
+	t, traces := c.table, 0
 	for row, erase := range c.erased {
+		if row&chunkMask == 0 {
+			c.giveWay()
+		}
 		if !erase {
 			continue
+		}
+		if traces++; traces%pauseTraces == 0 {
+			c.giveWay()
 		}
 		t.dropped.Add(uint32(row))
 		if rec := c.view.record(uint32(row)); len(rec) > 0 {
@@ -116,9 +134,17 @@ func (c *Capture) forgetTraces() {
 // were any. table.indexing is held.
 func (c *Capture) dropFromGraph(g *hnsw.Graph) bool {
 	for row, erase := range c.erased {
+		if row&chunkMask == 0 {
+			c.giveWay()
+		}
 		if erase && g.Contains(uint32(row)) {
 			c.table.fitDome(c.m.Settings.Metric, c.view, c.m.Rows, c.m.Settings.Dimension)
-			return g.Remove(func(row uint32) bool { return int(row) < len(c.erased) && c.erased[row] }) > 0
+			return g.Remove(func(row uint32) bool {
+				if row&chunkMask == 0 {
+					c.giveWay()
+				}
+				return int(row) < len(c.erased) && c.erased[row]
+			}) > 0
 		}
 	}
 	return false
@@ -127,6 +153,9 @@ func (c *Capture) dropFromGraph(g *hnsw.Graph) bool {
 // leftover reports whether rows are dead that keep their bytes for now.
 func (c *Capture) leftover() bool {
 	for i := 0; i < len(c.deaths); i += 2 {
+		if i%pauseDeaths == 0 {
+			c.giveWay()
+		}
 		row := uint32(c.deaths[i])
 		if _, kept := c.m.Quarantined[row]; !kept && !c.erased[row] {
 			return true
