@@ -49,6 +49,8 @@ type checkpoints struct {
 	scrubbed time.Time
 	// garbage is what rounds let go of.
 	garbage collecting
+	// instead is called by rounds of tests where others would give way.
+	instead func()
 	// shared counts, for each file that spaces share, how many it was written
 	// for. When fewer name it, it holds bytes that nobody needs.
 	shared map[checkpoint.FileID]int

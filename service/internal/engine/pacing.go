@@ -24,11 +24,12 @@ type pacing struct {
 	disk    *rate.Limiter // nil is no bound
 	manners courtesy
 	look    func() load
+	instead func() // a test's, in place of manners; nil is none
 }
 
 // pace is the pacing of a round.
 func (e *Engine) pace(ctx context.Context, wish CheckpointWish) *pacing {
-	p := &pacing{ctx: ctx, e: e, paced: wish.Paced, look: scheduler()}
+	p := &pacing{ctx: ctx, e: e, paced: wish.Paced, look: scheduler(), instead: e.checkpoints.instead}
 	p.manners.looked = time.Now()
 	p.judge()
 	if r := e.opts.Checkpoint.Rate; r > 0 {
@@ -58,6 +59,10 @@ func (p *pacing) wait(n int) {
 
 // giveWay is called between two pieces of work of the processor.
 func (p *pacing) giveWay() {
+	if p.instead != nil {
+		p.instead()
+		return
+	}
 	p.manners.giveWay(func() load {
 		p.judge()
 		return p.look()

@@ -239,7 +239,10 @@ func (c *Capture) put(to Destination, b []byte) (checkpoint.Ref, error) {
 	if err != nil {
 		return checkpoint.Ref{}, err
 	}
-	return w.Append(b)
+	return w.Section(func(out io.Writer) error {
+		_, err := (&polite{to: out, giveWay: c.giveWay}).Write(b)
+		return err
+	})
 }
 
 func (c *Capture) fileFor(to Destination, size int) (*checkpoint.Writer, error) {
@@ -333,7 +336,7 @@ func (c *Capture) writeChunk(w *checkpoint.Writer, at, n, dim int) (ref checkpoi
 
 // buildIDs makes the table of the ids that stand for a row.
 func (c *Capture) buildIDs() []byte {
-	var rows []uint32
+	rows := make([]uint32, 0, c.m.Rows-len(c.deaths)/2+len(c.m.Quarantined))
 	next := 0
 	for row := range uint32(c.m.Rows) {
 		if row&chunkMask == 0 {
