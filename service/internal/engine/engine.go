@@ -12,6 +12,7 @@ import (
 	"github.com/engram-stream/engram/service/internal/embed"
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/journal"
+	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/queue"
 	"github.com/engram-stream/engram/service/internal/session"
 	"github.com/engram-stream/engram/service/internal/telemetry"
@@ -58,6 +59,9 @@ type Engine struct {
 	indexTime indexTime
 	totals    totals
 	started   time.Time
+	// What a worker needs for the time of a batch.
+	entries Scratch[memory.Entry]
+	done    Scratch[telemetry.Done]
 
 	housekeeping sync.WaitGroup
 	// leaving ends when Drain begins: calls that only wait end with it.

@@ -146,12 +146,13 @@ func (p processor) Abandon(_ memory.SpaceID, items []*queue.Item, err error) {
 // carry takes fresh items the whole way.
 func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) string) error {
 	taken := time.Now()
-	entries := make([]memory.Entry, len(items))
+	entries := p.entries.Get(len(items))
 	for i, it := range items {
 		it.Trip.MarkAt(telemetry.StageQueue, taken)
-		entries[i] = it.Entry
+		(*entries)[i] = it.Entry
 	}
-	batch := sl.space.Prepare(entries, quarantine)
+	batch := sl.space.Prepare(*entries, quarantine)
+	p.entries.Put(entries) // Prepare has taken from them what it wants
 	if err := failpoint.Hit(failpoint.WorkerItem); err != nil {
 		return err
 	}
@@ -259,7 +260,8 @@ func tellQuarantined(it *queue.Item, out *memory.Outcome, reason string) {
 
 // report hands what happened to the recorder, one call per batch.
 func (p processor) report(sl *slot, items []*queue.Item, outcomes []memory.Outcome) {
-	done := make([]telemetry.Done, len(items))
+	list := p.done.Get(len(items))
+	done := *list
 	for i, it := range items {
 		o := &outcomes[i]
 		if o.Rejection != nil && it.Rejection == nil {
@@ -271,6 +273,7 @@ func (p processor) report(sl *slot, items []*queue.Item, outcomes []memory.Outco
 		}
 	}
 	p.rec.Published(string(sl.space.ID()), done)
+	p.done.Put(list)
 }
 
 func spaceDeleted(id memory.SpaceID) *fault.Error {

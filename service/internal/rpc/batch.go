@@ -1,10 +1,7 @@
 package rpc
 
 import (
-	"sync"
-
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
-	"github.com/engram-stream/engram/service/internal/engine"
 	"github.com/engram-stream/engram/service/internal/vector"
 )
 
@@ -16,7 +13,7 @@ import (
 
 const (
 	// maxKeptBatch bounds the batches whose memory is kept for others, in
-	// observations: some of what the engine takes by default.
+	// observations: the engine takes 1,000 at most by default.
 	maxKeptBatch = 1024
 	// maxKeptFloats bounds, in components, the vectors that a kept message has
 	// room for: the longest that the engine takes by default.
@@ -48,31 +45,6 @@ func components(m *v1.Embedding) int {
 		n += len(p.Data) / vector.BytesF16
 	}
 	return n
-}
-
-// rooms are the slices that batches are converted into, between two uses. They
-// are shared by all streams: one that is idle has none. Any goroutine may call
-// both methods at any time.
-type rooms struct{ pool sync.Pool }
-
-// get gives n elements that are zero, to be given to put when nobody refers to
-// them any more.
-func (r *rooms) get(n int) *[]engine.Incoming {
-	p, ok := r.pool.Get().(*[]engine.Incoming)
-	if !ok || cap(*p) < n {
-		in := make([]engine.Incoming, n)
-		return &in
-	}
-	*p = (*p)[:n]
-	return p
-}
-
-func (r *rooms) put(p *[]engine.Incoming) {
-	if cap(*p) > maxKeptBatch {
-		return
-	}
-	clear(*p) // what they refer to is not kept with them
-	r.pool.Put(p)
 }
 
 // giveBack returns a batch to where the next one is decoded into. Nobody may

@@ -50,7 +50,7 @@ func drawObservation(t *rapid.T) *v1.Observation {
 // A message that was read and given back has no trace in the one that is decoded
 // into it, nor that one in what was read of the first.
 func TestRecycledBatchesShareNothing(t *testing.T) {
-	var r rooms
+	var r engine.Scratch[engine.Incoming]
 	rapid.Check(t, func(t *rapid.T) {
 		type read struct{ got, want []*memory.Observation }
 		var all []read
@@ -75,12 +75,7 @@ func TestRecycledBatchesShareNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := converted(alone.GetObservations().GetObservations()...)
-			in := r.get(len(sent.Observations))
-			for _, e := range *in {
-				if !reflect.DeepEqual(e, engine.Incoming{}) {
-					t.Fatalf("a room holds %+v", e)
-				}
-			}
+			in := r.Get(len(sent.Observations))
 			incoming(context.Background(), *in, m.GetObservations().Observations, at)
 			giveBack(m.GetObservations())
 			var b read
@@ -93,7 +88,7 @@ func TestRecycledBatchesShareNothing(t *testing.T) {
 					b.got, b.want = append(b.got, got.Observation), append(b.want, want.Observation)
 				}
 			}
-			r.put(in)
+			r.Put(in)
 			all = append(all, b)
 			for _, b := range all {
 				for i := range b.got {
@@ -123,7 +118,7 @@ func same(t interface{ Fatalf(string, ...any) }, a, b *memory.Observation) {
 // Streams share what is recycled: none of them sees what another one reads.
 func TestRecyclingBetweenStreams(t *testing.T) {
 	const streams, frames, batch = 4, 60, 9
-	var r rooms
+	var r engine.Scratch[engine.Incoming]
 	var done sync.WaitGroup
 	for s := range streams {
 		done.Go(func() {
@@ -147,13 +142,13 @@ func TestRecyclingBetweenStreams(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				in := r.get(size)
+				in := r.Get(size)
 				incoming(context.Background(), *in, m.GetObservations().Observations, at)
 				giveBack(m.GetObservations())
 				for i := range *in {
 					kept = append(kept, (*in)[i].Observation)
 				}
-				r.put(in)
+				r.Put(in)
 			}
 			for i, o := range kept {
 				if len(o.Vector) != 1 || strconv.Itoa(int(math.Float32bits(o.Vector[0]))) != o.Content {
@@ -181,12 +176,6 @@ func TestLittleIsKept(t *testing.T) {
 	giveBack(many)
 	if many.FirstSequence != 1 {
 		t.Errorf("a batch of %d is kept", len(many.Observations))
-	}
-	var r rooms
-	in := make([]engine.Incoming, maxKeptBatch+1)
-	in[0].Bytes = 7
-	if r.put(&in); in[0].Bytes != 7 {
-		t.Errorf("a room for %d is kept", len(in))
 	}
 }
 

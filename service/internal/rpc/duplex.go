@@ -202,11 +202,11 @@ func (r *reader) take(ctx context.Context, f received) error {
 // observe takes a batch; its message is not to be used after.
 func (r *reader) observe(ctx context.Context, b *v1.ObservationBatch) error {
 	at, first := time.Now(), memory.Sequence(b.FirstSequence)
-	in := r.h.rooms.get(len(b.Observations))
+	in := r.h.in.Get(len(b.Observations))
 	incoming(ctx, *in, b.Observations, at)
 	giveBack(b) // before it waits for room in the session
 	err := r.stream.Observe(ctx, first, *in)
-	r.h.rooms.put(in)
+	r.h.in.Put(in)
 	return err
 }
 

@@ -20,7 +20,7 @@ type Handlers struct {
 	version string
 
 	readers sync.WaitGroup // goroutines of streams
-	rooms   rooms
+	in      engine.Scratch[engine.Incoming]
 	backup  sync.Mutex // held by the one that is under way
 	leaving chan struct{}
 	once    sync.Once

@@ -20,7 +20,8 @@ type Done struct {
 // goroutines at once, from hot paths: they must be cheap and must not block.
 // What they are handed is theirs only during the call.
 type Recorder interface {
-	// Published reports a batch that became visible, once per batch.
+	// Published reports a batch that became visible, once per batch. The
+	// elements are the caller's again when it returns.
 	Published(space string, batch []Done)
 	// Rejected reports observations that were not kept, for good.
 	Rejected(space string, reason string, n int)
