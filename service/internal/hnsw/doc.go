@@ -25,6 +25,11 @@
 // Candidates are not extended by their neighbours (extendCandidates is off);
 // pruned candidates are dropped unless [Config.KeepPruned] says otherwise.
 //
+// A scorer may compare rows among themselves by another measure than with what is
+// searched for: what it returns from QueryOf is only ever asked for by the inserter.
+// Under the dot product, which is no metric, that and KeepPruned are what makes a
+// graph that finds anything, see dome in package space.
+//
 // # Speed
 //
 // What costs is comparing rows, and fetching from memory what is compared. So a

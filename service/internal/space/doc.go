@@ -52,6 +52,9 @@
 // regions outside the heap, which go when nobody can reach them: as with mapped
 // files, whoever uses the bytes keeps their owner reachable.
 //
+// Under the dot product rows are compared with each other otherwise than with a
+// cue, see dome.
+//
 // # Generations
 //
 // Rows and generations are a function of journal order alone, so replaying the
