@@ -54,9 +54,8 @@ func (c *crowd) living() (rows []uint32) {
 
 // look searches until it is told to stop.
 func (c *crowd) look(rng *rand.Rand) {
-	for !c.done.Load() && c.broken.Load() == nil {
+	for ; !c.done.Load() && c.broken.Load() == nil; runtime.Gosched() {
 		if c.g.Load().Len() == 0 {
-			runtime.Gosched()
 			continue
 		}
 		c.searches.Add(1)
@@ -87,7 +86,7 @@ func (c *crowd) look(rng *rand.Rand) {
 
 // giveWay lets the others get their turn now and then, on one processor too.
 func giveWay(rng *rand.Rand) {
-	if rng.IntN(10) == 0 {
+	if rng.IntN(4) == 0 {
 		runtime.Gosched()
 	}
 }
@@ -104,7 +103,7 @@ func TestConcurrentCrowd(t *testing.T) {
 			VisitLimit:     1 << 20,
 		}
 		rng := rand.New(rand.NewPCG(cfg.Seed, 5))
-		n, dim := rapid.IntRange(200, 600).Draw(t, "rows"), rapid.IntRange(1, 6).Draw(t, "dim")
+		n, dim := rapid.IntRange(100, 400).Draw(t, "rows"), rapid.IntRange(1, 6).Draw(t, "dim")
 		c := &crowd{data: uniform(rng, n, dim), fates: make([]atomic.Uint32, n)}
 		c.f = newFlatScorer(rapid.SampledFrom(metrics).Draw(t, "metric"), dim, make([]float32, n*dim))
 		for i := range c.f.invNorms { // the vectors come later
@@ -123,7 +122,7 @@ func TestConcurrentCrowd(t *testing.T) {
 			switch step := rapid.SampledFrom([]string{"insert", "batch", "batch", "remove", "reload"}).Draw(t, "step"); step {
 			case "insert", "batch":
 				first := next
-				next = min(uint32(n), next+uint32(rapid.IntRange(50, 200).Draw(t, "n")))
+				next = min(uint32(n), next+uint32(rapid.IntRange(30, 150).Draw(t, "n")))
 				rows := batchOf(int(next))[first:]
 				if step == "insert" {
 					for _, row := range rows {

@@ -210,7 +210,7 @@ func (h *house) settle(t *testing.T, round uint64) {
 // once, indexed, consolidated, checkpointed, put to sleep and opened anew, and
 // every recall meanwhile says what its generation has to say.
 func TestConcurrentSpaces(t *testing.T) {
-	rounds, batches, size, pace := 3, 60, 40, 2*time.Second
+	rounds, batches, size, pace := 3, 45, 40, 3*time.Second
 	if testing.Short() || raceDetector {
 		rounds, batches, size, pace = 2, 24, 20, 4*time.Second
 	}
