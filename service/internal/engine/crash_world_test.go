@@ -246,7 +246,7 @@ func (w *world) send(key string, all []*said) error {
 	for i, o := range all {
 		w.l.add(line{kind: sending, session: key, space: s.space, life: s.life.n, seq: first + memory.Sequence(i), said: o})
 	}
-	if err := w.feeds[key].st.Observe(w.ctx, first, incomings(all)); err != nil {
+	if err := takeParcel(w.ctx, w.feeds[key].st, first, incomings(all)); err != nil {
 		return fmt.Errorf("send on session %s: %w", key, err)
 	}
 	return nil
@@ -349,7 +349,7 @@ func (w *world) comeBack(s *spoken) error {
 		return err
 	}
 	if len(again) > 0 {
-		if err := w.feeds[s.key].st.Observe(w.ctx, from, incomings(again)); err != nil {
+		if err := takeParcel(w.ctx, w.feeds[s.key].st, from, incomings(again)); err != nil {
 			return fmt.Errorf("resend on session %s from %d: %w", s.key, from, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/engram-stream/engram/service/internal/session"
 )
 
-// delivery is who is told what becomes of items: the Owner of a queue.Item.
+// delivery is who is told what becomes of items: the Owner of a queue.Item, or in it.
 type delivery struct {
 	slot    *slot              // the space it was meant for, in this life of its name
 	session *session.Session   // nil for a call that keeps no marks
@@ -16,7 +16,12 @@ type delivery struct {
 	call    *call              // nil for a stream
 }
 
-func ownerOf(it *queue.Item) *delivery { return it.Owner.(*delivery) }
+func ownerOf(it *queue.Item) *delivery {
+	if c, ok := it.Owner.(*carried); ok {
+		return c.delivery
+	}
+	return it.Owner.(*delivery)
+}
 
 // group is a run of items of one batch with one owner.
 type group struct {

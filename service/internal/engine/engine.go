@@ -60,8 +60,9 @@ type Engine struct {
 	totals    totals
 	started   time.Time
 	// What a worker needs for the time of a batch.
-	entries Scratch[memory.Entry]
-	done    Scratch[telemetry.Done]
+	entries scratch[memory.Entry]
+	done    scratch[telemetry.Done]
+	parcels parcels
 
 	housekeeping sync.WaitGroup
 	// leaving ends when Drain begins: calls that only wait end with it.

@@ -146,13 +146,13 @@ func (p processor) Abandon(_ memory.SpaceID, items []*queue.Item, err error) {
 // carry takes fresh items the whole way.
 func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) string) error {
 	taken := time.Now()
-	entries := p.entries.Get(len(items))
+	entries := p.entries.get(len(items))
 	for i, it := range items {
 		it.Trip.MarkAt(telemetry.StageQueue, taken)
 		(*entries)[i] = it.Entry
 	}
 	batch := sl.space.Prepare(*entries, quarantine)
-	p.entries.Put(entries) // Prepare has taken from them what it wants
+	p.entries.put(entries) // Prepare has taken from them what it wants
 	if err := failpoint.Hit(failpoint.WorkerItem); err != nil {
 		return err
 	}
@@ -230,6 +230,7 @@ func (p processor) show(sl *slot, pb *pendingBatch, n int) error {
 	p.wantIndex(sl)
 	if n == len(pb.items) {
 		sl.pending = nil
+		unload(pb.items) // nothing of the batch is looked at any more
 	}
 	return nil
 }
@@ -260,7 +261,7 @@ func tellQuarantined(it *queue.Item, out *memory.Outcome, reason string) {
 
 // report hands what happened to the recorder, one call per batch.
 func (p processor) report(sl *slot, items []*queue.Item, outcomes []memory.Outcome) {
-	list := p.done.Get(len(items))
+	list := p.done.get(len(items))
 	done := *list
 	for i, it := range items {
 		o := &outcomes[i]
@@ -273,7 +274,7 @@ func (p processor) report(sl *slot, items []*queue.Item, outcomes []memory.Outco
 		}
 	}
 	p.rec.Published(string(sl.space.ID()), done)
-	p.done.Put(list)
+	p.done.put(list)
 }
 
 func spaceDeleted(id memory.SpaceID) *fault.Error {

@@ -9,14 +9,14 @@ import (
 // What is got is zero, of the length asked for, and nobody else's, however it
 // was left.
 func TestScratchIsCleanAndNobodyElses(t *testing.T) {
-	var s Scratch[*int]
+	var s scratch[*int]
 	var done sync.WaitGroup
 	for w := range 4 {
 		done.Go(func() {
 			mine := new(int)
 			for i := range 500 {
 				n := (i*7 + w) % 100
-				p := s.Get(n)
+				p := s.get(n)
 				if len(*p) != n || slices.ContainsFunc(*p, func(e *int) bool { return e != nil }) {
 					t.Errorf("got %v, want %d times nothing", *p, n)
 					return
@@ -29,7 +29,7 @@ func TestScratchIsCleanAndNobodyElses(t *testing.T) {
 					return
 				}
 				if i%5 != 0 { // some go to the collector
-					s.Put(p)
+					s.put(p)
 				}
 			}
 		})
@@ -38,10 +38,10 @@ func TestScratchIsCleanAndNobodyElses(t *testing.T) {
 }
 
 func TestScratchKeepsNothingThatIsLarge(t *testing.T) {
-	var s Scratch[int]
+	var s scratch[int]
 	big := make([]int, maxScratch+1)
 	big[0] = 7
-	if s.Put(&big); big[0] != 7 {
+	if s.put(&big); big[0] != 7 {
 		t.Errorf("%d elements are kept", len(big))
 	}
 }

@@ -26,7 +26,7 @@ type OpenStream struct {
 }
 
 // Stream feeds one session: the engine's side of ObserveStream and
-// MemoryStream. Observe and the flow-control methods belong to the stream's
+// MemoryStream. Observe, Take and the flow-control methods belong to the stream's
 // reader, Next to its writer; Close ends both and is called once by whoever
 // opened it.
 type Stream struct {
@@ -119,9 +119,21 @@ func (st *Stream) Space() memory.SpaceID { return st.slot.space.ID() }
 
 // Observe takes a batch of consecutive observations. What is wrong with single
 // ones, and what is refused for load, is told in-band; an error ends the
-// stream. The elements of in are the caller's again when it returns; what they
-// refer to is not.
+// stream.
 func (st *Stream) Observe(ctx context.Context, first memory.Sequence, in []Incoming) error {
+	return st.observe(ctx, first, in, nil)
+}
+
+// Take is Observe of a parcel.
+func (st *Stream) Take(ctx context.Context, first memory.Sequence, p *Parcel) error {
+	err := st.observe(ctx, first, p.In, p)
+	p.taken()
+	return err
+}
+
+// observe keeps nothing of in itself, but what it refers to. p is nil for what
+// lies in no parcel.
+func (st *Stream) observe(ctx context.Context, first memory.Sequence, in []Incoming, p *Parcel) error {
 	e := st.engine
 	if err := st.att.Room(ctx); err != nil {
 		return err
@@ -156,7 +168,7 @@ func (st *Stream) Observe(ctx context.Context, first memory.Sequence, in []Incom
 			return st.att.Refuse(embedderDown(down))
 		}
 		rejected = merged(rejected, more)
-		if err := st.accept(in, seq, rejected); err != nil {
+		if err := st.accept(in, seq, rejected, p); err != nil {
 			return err
 		}
 	}
@@ -196,12 +208,15 @@ func (st *Stream) admit(in []Incoming, seq memory.Sequence) ([]Incoming, *fault.
 }
 
 // accept consumes the numbers of the batch and queues it.
-func (st *Stream) accept(in []Incoming, seq memory.Sequence, rejected []memory.Rejection) error {
+func (st *Stream) accept(in []Incoming, seq memory.Sequence, rejected []memory.Rejection, p *Parcel) error {
 	e, sess := st.engine, st.att.Session()
 	for _, r := range rejected {
 		e.rec.Rejected(string(st.Space()), r.Reason, 1)
 	}
 	items := itemsOf(st.Space(), sess.ID(), sess.Incarnation(), sess.Lane(), st.owner, in, seq, rejected)
+	if p != nil {
+		p.carry(items, st.owner)
+	}
 	err := st.att.Accept(len(in), rejected, func(memory.Sequence) { e.queue.Push(items) })
 	if err != nil {
 		st.account.Unadmit(len(in), sizeOf(in))

@@ -2,14 +2,16 @@ package rpc
 
 import (
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
+	"github.com/engram-stream/engram/service/internal/engine"
+	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/vector"
 )
 
 // What a stream of observations is read through would, if made anew for each of
 // them, be more than half of all that the server allocates under it, and the
-// collector runs as often as that fills the heap. So the observations of a
-// batch, and their vectors, share one piece of memory each; and what is done
-// with when the batch is in the queue serves the next one.
+// collector runs as often as that fills the heap. So the message of a batch
+// serves another one as soon as it is converted, and what it is converted into,
+// an [engine.Parcel], when its observations are visible.
 
 const (
 	// maxKeptBatch bounds the batches whose memory is kept for others, in
@@ -20,8 +22,7 @@ const (
 	maxKeptFloats = 4096
 )
 
-// floats hands out the vectors of a batch from one piece of memory: they leave
-// the server together, once the rows of the batch are made.
+// floats hands out the vectors of a batch from one piece of memory.
 type floats []float32
 
 // take gives n components, never nil: an empty vector was sent, and no vector
@@ -35,16 +36,26 @@ func (f *floats) take(n int) []float32 {
 	return v
 }
 
-// components is how many the vector of an observation takes of [floats].
-func components(m *v1.Embedding) int {
-	n := len(m.GetValues())
-	switch p := m.GetPacked(); p.GetEncoding() {
-	case v1.VectorEncoding_VECTOR_ENCODING_F32_LE:
-		n += len(p.Data) / vector.BytesF32
-	case v1.VectorEncoding_VECTOR_ENCODING_F16_LE:
-		n += len(p.Data) / vector.BytesF16
+// components is how many the vectors of a batch take of [floats].
+func components(list []*v1.Observation) (n int) {
+	for _, o := range list {
+		m := o.GetEmbedding()
+		n += len(m.GetValues())
+		switch p := m.GetPacked(); p.GetEncoding() {
+		case v1.VectorEncoding_VECTOR_ENCODING_F32_LE:
+			n += len(p.Data) / vector.BytesF32
+		case v1.VectorEncoding_VECTOR_ENCODING_F16_LE:
+			n += len(p.Data) / vector.BytesF16
+		}
 	}
 	return n
+}
+
+// parcel makes one for a batch of a call, which does not come back.
+func parcel(list []*v1.Observation) *engine.Parcel {
+	return &engine.Parcel{
+		In: make([]engine.Incoming, len(list)), Observations: make([]memory.Observation, len(list)), Vectors: make([]float32, components(list)),
+	}
 }
 
 // giveBack returns a batch to where the next one is decoded into. Nobody may

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"encoding/binary"
 	"math"
 	"reflect"
@@ -14,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
-	"github.com/engram-stream/engram/service/internal/engine"
 	"github.com/engram-stream/engram/service/internal/memory"
 	"github.com/engram-stream/engram/service/internal/vector"
 )
@@ -50,7 +48,6 @@ func drawObservation(t *rapid.T) *v1.Observation {
 // A message that was read and given back has no trace in the one that is decoded
 // into it, nor that one in what was read of the first.
 func TestRecycledBatchesShareNothing(t *testing.T) {
-	var r engine.Scratch[engine.Incoming]
 	rapid.Check(t, func(t *rapid.T) {
 		type read struct{ got, want []*memory.Observation }
 		var all []read
@@ -75,12 +72,11 @@ func TestRecycledBatchesShareNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := converted(alone.GetObservations().GetObservations()...)
-			in := r.Get(len(sent.Observations))
-			incoming(context.Background(), *in, m.GetObservations().Observations, at)
+			in := converted(m.GetObservations().Observations...)
 			giveBack(m.GetObservations())
 			var b read
 			for i := range want {
-				got, want := (*in)[i], want[i]
+				got, want := in[i], want[i]
 				if (got.Fault == nil) != (want.Fault == nil) || got.Fault != nil && got.Fault.Error() != want.Fault.Error() || got.Bytes != want.Bytes || got.ClaimedID != want.ClaimedID {
 					t.Fatalf("%+v, want %+v", got, want)
 				}
@@ -88,7 +84,6 @@ func TestRecycledBatchesShareNothing(t *testing.T) {
 					b.got, b.want = append(b.got, got.Observation), append(b.want, want.Observation)
 				}
 			}
-			r.Put(in)
 			all = append(all, b)
 			for _, b := range all {
 				for i := range b.got {
@@ -118,7 +113,6 @@ func same(t interface{ Fatalf(string, ...any) }, a, b *memory.Observation) {
 // Streams share what is recycled: none of them sees what another one reads.
 func TestRecyclingBetweenStreams(t *testing.T) {
 	const streams, frames, batch = 4, 60, 9
-	var r engine.Scratch[engine.Incoming]
 	var done sync.WaitGroup
 	for s := range streams {
 		done.Go(func() {
@@ -142,13 +136,11 @@ func TestRecyclingBetweenStreams(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				in := r.Get(size)
-				incoming(context.Background(), *in, m.GetObservations().Observations, at)
+				in := converted(m.GetObservations().Observations...)
 				giveBack(m.GetObservations())
-				for i := range *in {
-					kept = append(kept, (*in)[i].Observation)
+				for i := range in {
+					kept = append(kept, in[i].Observation)
 				}
-				r.Put(in)
 			}
 			for i, o := range kept {
 				if len(o.Vector) != 1 || strconv.Itoa(int(math.Float32bits(o.Vector[0]))) != o.Content {

@@ -202,12 +202,10 @@ func (r *reader) take(ctx context.Context, f received) error {
 // observe takes a batch; its message is not to be used after.
 func (r *reader) observe(ctx context.Context, b *v1.ObservationBatch) error {
 	at, first := time.Now(), memory.Sequence(b.FirstSequence)
-	in := r.h.in.Get(len(b.Observations))
-	incoming(ctx, *in, b.Observations, at)
+	p := r.h.engine.Parcel(len(b.Observations), components(b.Observations))
+	incoming(ctx, p, b.Observations, at)
 	giveBack(b) // before it waits for room in the session
-	err := r.stream.Observe(ctx, first, *in)
-	r.h.in.Put(in)
-	return err
+	return r.stream.Take(ctx, first, p)
 }
 
 func (r *reader) flow(f *v1.FlowControl) error {

@@ -20,8 +20,7 @@ type Handlers struct {
 	version string
 
 	readers sync.WaitGroup // goroutines of streams
-	in      engine.Scratch[engine.Incoming]
-	backup  sync.Mutex // held by the one that is under way
+	backup  sync.Mutex     // held by the one that is under way
 	leaving chan struct{}
 	once    sync.Once
 }

@@ -21,17 +21,12 @@ import (
 // maxNesting bounds the depth of metadata.
 const maxNesting = 32
 
-// incoming converts a batch into out, which has an element for each observation,
-// all of them zero. What cannot be read carries its fault; the others are not
-// touched by it. Nothing of what comes out refers to what [giveBack] recycles.
-func incoming(ctx context.Context, out []engine.Incoming, list []*v1.Observation, received time.Time) {
+// incoming converts a batch into a parcel that is large enough and otherwise as
+// new. What cannot be read carries its fault; the others are not touched by it.
+// Nothing of what comes out refers to what [giveBack] recycles.
+func incoming(ctx context.Context, into *engine.Parcel, list []*v1.Observation, received time.Time) {
 	parent := trace.SpanContextFromContext(ctx)
-	n := 0
-	for _, o := range list {
-		n += components(o.GetEmbedding())
-	}
-	vectors := make(floats, n)
-	observations := make([]memory.Observation, len(list))
+	out, vectors := into.In, floats(into.Vectors)
 	for i, o := range list {
 		in := &out[i]
 		in.Trip = telemetry.Trip{Parent: parent, Began: received}
@@ -46,10 +41,10 @@ func incoming(ctx context.Context, out []engine.Incoming, list []*v1.Observation
 				in.Trip.Parent = sc
 			}
 		}
-		if in.Fault = observation(&observations[i], o, &vectors, received); in.Fault != nil {
+		if in.Fault = observation(&into.Observations[i], o, &vectors, received); in.Fault != nil {
 			continue
 		}
-		in.Observation = &observations[i]
+		in.Observation = &into.Observations[i]
 		if o.Metadata != nil {
 			in.MetadataBytes = proto.Size(o.Metadata)
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	v1 "github.com/engram-stream/engram/gen/go/engram/v1"
-	"github.com/engram-stream/engram/service/internal/engine"
 	"github.com/engram-stream/engram/service/internal/vector"
 )
 
@@ -34,19 +33,17 @@ func BenchmarkIncoming(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var r engine.Scratch[engine.Incoming]
 	b.ReportAllocs()
 	for b.Loop() {
 		m := &v1.ObserveStreamRequest{}
 		if err := m.UnmarshalVT(data); err != nil {
 			b.Fatal(err)
 		}
-		in := r.Get(batch)
-		incoming(context.Background(), *in, m.GetObservations().Observations, time.Now())
+		p := parcel(m.GetObservations().Observations)
+		incoming(context.Background(), p, m.GetObservations().Observations, time.Now())
 		giveBack(m.GetObservations())
-		if f := (*in)[batch-1].Fault; f != nil {
+		if f := p.In[batch-1].Fault; f != nil {
 			b.Fatal(f)
 		}
-		r.Put(in)
 	}
 }

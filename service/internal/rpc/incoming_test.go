@@ -27,9 +27,9 @@ var at = time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC)
 
 // converted reads a batch on its own.
 func converted(list ...*v1.Observation) []engine.Incoming {
-	in := make([]engine.Incoming, len(list))
-	incoming(context.Background(), in, list, at)
-	return in
+	p := parcel(list)
+	incoming(context.Background(), p, list, at)
+	return p.In
 }
 
 // one reads an observation on its own.

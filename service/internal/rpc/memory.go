@@ -49,11 +49,11 @@ func (s memoryService) MemoryStream(ctx context.Context, stream engramv1connect.
 }
 
 func (s memoryService) Observe(ctx context.Context, r *v1.ObserveRequest) (*v1.ObserveResponse, error) {
-	in := make([]engine.Incoming, len(r.Observations))
+	in := parcel(r.Observations)
 	incoming(ctx, in, r.Observations, time.Now())
 	b := engine.Batch{
 		Space: memory.SpaceID(r.Space), MustExist: r.MustExist, Session: memory.SessionID(r.SessionId), First: memory.Sequence(r.FirstSequence),
-		In: in, Wait: memory.AckVisible,
+		In: in.In, Wait: memory.AckVisible,
 	}
 	if w := levels([]v1.AckLevel{r.WaitFor}); len(w) > 0 {
 		b.Wait = w[0]
