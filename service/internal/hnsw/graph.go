@@ -35,8 +35,8 @@ type Candidate struct {
 const MaxRow = math.MaxUint32 - 1
 
 // Graph is the graph. One goroutine at a time may call Insert, InsertBatch,
-// Narrow, Remove, WriteImage and Check; every other method may be called at any time by
-// anyone.
+// Narrow, Remove, RemovePausing, WriteImage and Check; every other method may be
+// called at any time by anyone.
 type Graph struct {
 	cfg    Config
 	scorer Scorer

@@ -10,6 +10,7 @@ import "slices"
 func (g *Graph) joinTree(r *removal) {
 	var roots []uint32
 	g.rows(func(row uint32, _ int) {
+		r.passed(row)
 		if r.dead.has(int(row)) {
 			return
 		}
@@ -29,6 +30,7 @@ func (g *Graph) joinTree(r *removal) {
 	main := g.parts(r)
 	for _, row := range roots {
 		if row != main {
+			r.pause()
 			g.rehome(row, main, r)
 		}
 	}
@@ -38,6 +40,7 @@ func (g *Graph) joinTree(r *removal) {
 func (g *Graph) parts(r *removal) (main uint32) {
 	r.sets = make([]uint32, g.bound.Load())
 	g.rows(func(row uint32, _ int) {
+		r.passed(row)
 		r.sets[row] = row
 		if parent, ok := g.store.parent(row); ok {
 			r.sets[row] = parent
@@ -45,6 +48,7 @@ func (g *Graph) parts(r *removal) (main uint32) {
 	})
 	sizes := map[uint32]int{}
 	g.rows(func(row uint32, _ int) {
+		r.passed(row)
 		if !r.dead.has(int(row)) {
 			sizes[r.find(row)]++
 		}

@@ -24,11 +24,17 @@ import (
 // 4,096 of them: a search that is under way may need it still. Numbers of
 // removed rows should not be inserted again.
 func (g *Graph) Remove(dead func(row uint32) bool) (removed int) {
+	return g.RemovePausing(dead, func() {})
+}
+
+// RemovePausing is Remove that calls pause, which may sleep, between two rows, so
+// that a goroutine that removes many need not keep a processor all the time.
+func (g *Graph) RemovePausing(dead func(row uint32) bool, pause func()) (removed int) {
 	g.begin("Remove")
 	defer g.inserting.Store(false)
 	defer runtime.KeepAlive(g)
 	g.release()
-	r := g.sentence(dead)
+	r := g.sentence(dead, pause)
 	switch r.removed {
 	case 0:
 		return 0
@@ -56,6 +62,18 @@ type removal struct {
 	entry   uint32            // the first of the highest of them
 	poor    []place           // lists that chose among too few
 	sets    []uint32          // joins the parts of the tree, see find
+	pause   func()
+}
+
+// passRows is how many rows a pass that does little for each visits, about,
+// between two pauses.
+const passRows = 512
+
+// passed is called by such a pass for each row.
+func (r *removal) passed(row uint32) {
+	if row%passRows == 0 {
+		r.pause()
+	}
 }
 
 // place is a list.
@@ -65,10 +83,11 @@ type place struct {
 }
 
 // sentence asks about every row.
-func (g *Graph) sentence(dead func(uint32) bool) *removal {
-	r := &removal{dead: newBits(int(g.bound.Load()))}
+func (g *Graph) sentence(dead func(uint32) bool, pause func()) *removal {
+	r := &removal{dead: newBits(int(g.bound.Load())), pause: pause}
 	top := -1
 	g.rows(func(row uint32, level int) {
+		r.passed(row)
 		if dead(row) {
 			r.dead.add(int(row))
 			r.removed++
@@ -101,11 +120,13 @@ func (g *Graph) mend(r *removal) {
 		if r.dead.has(int(row)) {
 			return
 		}
+		r.pause()
 		for layer := range level + 1 {
 			g.patch(row, layer, r)
 		}
 	})
 	for _, p := range r.poor {
+		r.pause()
 		g.relink(p.row, p.layer)
 	}
 }

@@ -139,12 +139,7 @@ func (c *Capture) dropFromGraph(g *hnsw.Graph) bool {
 		}
 		if erase && g.Contains(uint32(row)) {
 			c.table.fitDome(c.m.Settings.Metric, c.view, c.m.Rows, c.m.Settings.Dimension)
-			return g.Remove(func(row uint32) bool {
-				if row&chunkMask == 0 {
-					c.giveWay()
-				}
-				return int(row) < len(c.erased) && c.erased[row]
-			}) > 0
+			return g.RemovePausing(func(row uint32) bool { return int(row) < len(c.erased) && c.erased[row] }, c.giveWay) > 0
 		}
 	}
 	return false
