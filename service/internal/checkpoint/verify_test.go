@@ -48,6 +48,47 @@ func TestParallel(t *testing.T) {
 	}
 }
 
+// TestOneAfterTheOther verifies a section block by block, each once, up to the
+// first that is damaged.
+func TestOneAfterTheOther(t *testing.T) {
+	const id = 1
+	data := make([]byte, 6*BlockSize-headerSize)
+	b := image(id, data)
+	foot, err := readFooter(bytes.NewReader(b), "f", id, int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, calls := newFile("f", foot, nil, b[:foot.data]), 0
+	verify := func(offset, length uint64) (int, error) {
+		calls = 0
+		err := f.Verify(Ref{File: id, Offset: offset, Length: length}, func() { calls++ })
+		return calls, err
+	}
+	b[4*BlockSize] ^= 1
+	var d *DamageError
+	if n, err := verify(headerSize, 2*BlockSize); n != 3 || err != nil {
+		t.Errorf("three blocks: %d verified, %v", n, err)
+	}
+	if n, err := verify(headerSize, uint64(len(data))); n != 1 || !errors.As(err, &d) || d.Offset != 4*BlockSize {
+		t.Errorf("up to the damage: %d verified, %v", n, err)
+	}
+	b[4*BlockSize] ^= 1
+	if n, err := verify(headerSize, uint64(len(data))); n != 2 || err != nil {
+		t.Errorf("the rest: %d verified, %v", n, err)
+	}
+	for n := range f.sound {
+		if !f.sound[n].Load() {
+			t.Errorf("block %d was left out", n)
+		}
+	}
+	if n, err := verify(headerSize, 0); n != 0 || err != nil {
+		t.Errorf("nothing: %d verified, %v", n, err)
+	}
+	if n, err := verify(headerSize, foot.data); n != 0 || !errors.As(err, &d) {
+		t.Errorf("beyond the end: %d verified, %v", n, err)
+	}
+}
+
 // TestCutOffWhileMapped cuts a mapped file off: touching what is gone is a
 // fault of the processor, and has to come out as damage.
 func TestCutOffWhileMapped(t *testing.T) {
