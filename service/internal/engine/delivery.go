@@ -8,7 +8,8 @@ import (
 	"github.com/engram-stream/engram/service/internal/session"
 )
 
-// delivery is who is told what becomes of items: the Owner of a queue.Item, or in it.
+// delivery is who is told what becomes of items: the Owner of a queue.Item, or of
+// the parcel that is.
 type delivery struct {
 	slot    *slot              // the space it was meant for, in this life of its name
 	session *session.Session   // nil for a call that keeps no marks
@@ -17,10 +18,14 @@ type delivery struct {
 }
 
 func ownerOf(it *queue.Item) *delivery {
-	if c, ok := it.Owner.(*carried); ok {
-		return c.delivery
+	switch o := it.Owner.(type) {
+	case *Parcel:
+		return o.owner
+	case *visible:
+		return o.owner
+	default:
+		return o.(*delivery)
 	}
-	return it.Owner.(*delivery)
 }
 
 // group is a run of items of one batch with one owner.

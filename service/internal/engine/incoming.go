@@ -54,7 +54,12 @@ func together(items []*queue.Item) {
 // that have a rejection, sorted by number, travel without their observation.
 func itemsOf(id memory.SpaceID, sess memory.SessionID, inc memory.Incarnation, lane memory.Lane, owner *delivery,
 	in []Incoming, seq memory.Sequence, rejected []memory.Rejection) []*queue.Item {
-	block := make([]queue.Item, len(in))
+	return itemsIn(make([]queue.Item, len(in)), id, sess, inc, lane, owner, in, seq, rejected)
+}
+
+// itemsIn is itemsOf in memory that is given, and zero.
+func itemsIn(block []queue.Item, id memory.SpaceID, sess memory.SessionID, inc memory.Incarnation, lane memory.Lane, owner *delivery,
+	in []Incoming, seq memory.Sequence, rejected []memory.Rejection) []*queue.Item {
 	items := make([]*queue.Item, len(in))
 	for i := range in {
 		it := &block[i]

@@ -14,8 +14,9 @@ const maxParcelFloats = 1 << 20
 
 // Parcel is a batch on its way in, with the memory that its observations and
 // their vectors lie in. It goes the whole way with them: once all of them are
-// visible nobody refers to it, for a space has copied what it keeps, and it
-// serves another batch. A batch that ends otherwise is left to the collector.
+// visible and the worker is done with their items, nobody refers to it, for a
+// space has copied what it keeps, and it serves another batch. A batch that ends
+// otherwise is left to the collector.
 //
 // It belongs to who got it until it is given to [Stream.Take], and is not to be
 // used after.
@@ -26,9 +27,11 @@ type Parcel struct {
 	// Vectors has as many components as were asked for, of any value.
 	Vectors []float32
 
-	home *parcels
-	in   *[]Incoming
-	held atomic.Int64 // by the stream's reader, and by each item
+	home  *parcels
+	in    *[]Incoming
+	items []queue.Item
+	owner *delivery
+	held  atomic.Int64 // by the stream's reader, and by each item
 }
 
 // parcels are those that wait for their next batch. All streams share them: one
@@ -72,31 +75,46 @@ func (p *Parcel) release() {
 		return
 	}
 	clear(p.Observations) // what they refer to is not kept with them
+	clear(p.items)
+	p.items, p.owner = p.items[:0], nil
 	p.home.pool.Put(p)
 }
 
-// carried is the owner of an item whose observation lies in a parcel.
-type carried struct {
-	*delivery
-	parcel *Parcel
+// itemsOf makes the queue's items of a part of the batch, which hold the parcel.
+func (p *Parcel) itemsOf(id memory.SpaceID, sess memory.SessionID, inc memory.Incarnation, lane memory.Lane, owner *delivery,
+	in []Incoming, seq memory.Sequence, rejected []memory.Rejection) []*queue.Item {
+	if cap(p.items) < len(in) {
+		p.items = make([]queue.Item, len(in))
+	}
+	p.items, p.owner = p.items[:len(in)], owner
+	items := itemsIn(p.items, id, sess, inc, lane, owner, in, seq, rejected)
+	p.held.Add(int64(len(items)))
+	for _, it := range items {
+		it.Owner = p
+	}
+	return items
 }
 
-// carry makes the items hold the parcel.
-func (p *Parcel) carry(items []*queue.Item, owner *delivery) {
-	p.held.Add(int64(len(items)))
-	c := &carried{delivery: owner, parcel: p}
+// visible is the owner of an item of a parcel whose observation nobody looks at
+// any more; the worker still looks at the item.
+type visible Parcel
+
+// unload takes the observations from items that are visible. Who would look at
+// one of them later finds none, rather than another's.
+func unload(items []*queue.Item) {
 	for _, it := range items {
-		it.Owner = c
+		if p, ok := it.Owner.(*Parcel); ok {
+			it.Owner, it.Observation = (*visible)(p), nil
+		}
 	}
 }
 
-// unload takes the observations from items that are visible, each of them once.
-// Who would look at one of them later finds none, rather than another's.
-func unload(items []*queue.Item) {
+// finished ends the hold of items on their parcels, if they were unloaded.
+func finished(items []*queue.Item) {
 	for _, it := range items {
-		if c, ok := it.Owner.(*carried); ok {
-			it.Owner, it.Observation = c.delivery, nil
-			c.parcel.release()
+		if p, ok := it.Owner.(*visible); ok {
+			it.Owner = nil
+			(*Parcel)(p).release()
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/engram-stream/engram/service/internal/fault"
 	"github.com/engram-stream/engram/service/internal/memory"
+	"github.com/engram-stream/engram/service/internal/queue"
 	"github.com/engram-stream/engram/service/internal/vfs"
 )
 
@@ -142,6 +143,11 @@ func TestParcelsServeAllStreams(t *testing.T) {
 		for i := range p.Observations {
 			if !reflect.DeepEqual(p.Observations[i], memory.Observation{}) {
 				t.Errorf("a parcel that is over refers to %+v", p.Observations[i])
+			}
+		}
+		for i, it := range p.items[:cap(p.items)] {
+			if !reflect.DeepEqual(it, queue.Item{}) {
+				t.Errorf("item %d of a parcel that is over is left: %+v", i, it)
 			}
 		}
 	}

@@ -143,6 +143,9 @@ func (p processor) Abandon(_ memory.SpaceID, items []*queue.Item, err error) {
 	}
 }
 
+// Finished lets the memory of items that became visible serve others.
+func (p processor) Finished(items []*queue.Item) { finished(items) }
+
 // carry takes fresh items the whole way.
 func (p processor) carry(sl *slot, items []*queue.Item, quarantine func(int) string) error {
 	taken := time.Now()
@@ -230,7 +233,7 @@ func (p processor) show(sl *slot, pb *pendingBatch, n int) error {
 	p.wantIndex(sl)
 	if n == len(pb.items) {
 		sl.pending = nil
-		unload(pb.items) // nothing of the batch is looked at any more
+		unload(pb.items) // nobody looks at an observation any more
 	}
 	return nil
 }

@@ -213,10 +213,11 @@ func (st *Stream) accept(in []Incoming, seq memory.Sequence, rejected []memory.R
 	for _, r := range rejected {
 		e.rec.Rejected(string(st.Space()), r.Reason, 1)
 	}
-	items := itemsOf(st.Space(), sess.ID(), sess.Incarnation(), sess.Lane(), st.owner, in, seq, rejected)
+	itemsOf := itemsOf
 	if p != nil {
-		p.carry(items, st.owner)
+		itemsOf = p.itemsOf
 	}
+	items := itemsOf(st.Space(), sess.ID(), sess.Incarnation(), sess.Lane(), st.owner, in, seq, rejected)
 	err := st.att.Accept(len(in), rejected, func(memory.Sequence) { e.queue.Push(items) })
 	if err != nil {
 		st.account.Unadmit(len(in), sizeOf(in))

@@ -20,6 +20,9 @@ type Processor interface {
 	Quarantine(ctx context.Context, space memory.SpaceID, item *queue.Item, reason string) error
 	// Abandon tells the owners that nothing will become of these items.
 	Abandon(space memory.SpaceID, batch []*queue.Item, err error)
+	// Finished is called last, with all items that were taken, whatever became
+	// of them: neither worker nor queue refers to any of them after.
+	Finished(batch []*queue.Item)
 }
 
 // Config sizes a pool. Zero values are defaults.

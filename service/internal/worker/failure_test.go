@@ -54,6 +54,7 @@ func TestOrderHoldsUnderPanics(t *testing.T) {
 	if len(r.done) != spaces*sessions*each || r.overlaps != 0 {
 		t.Errorf("%d of %d came out, %d overlaps", len(r.done), spaces*sessions*each, r.overlaps)
 	}
+	r.finishedOnce(t, spaces*sessions*each)
 	if s := p.totals(); s.Restarts == 0 || s.Panics < s.Restarts {
 		t.Errorf("no worker was restarted: %+v", s)
 	}
@@ -84,6 +85,7 @@ func TestPoisonIsQuarantinedAlone(t *testing.T) {
 			t.Errorf("number %d was quarantined because %q", it.Sequence, why)
 		}
 	}
+	r.finishedOnce(t, 5)
 	if tries != 3 { // once in the batch, twice alone
 		t.Errorf("tried %d times, want 3", tries)
 	}
@@ -108,6 +110,7 @@ func TestErrorIsFinal(t *testing.T) {
 	if len(r.abandoned) != 8 || len(r.done) != 0 {
 		t.Errorf("%d abandoned, %d done; want all 8 abandoned", len(r.abandoned), len(r.done))
 	}
+	r.finishedOnce(t, 8)
 }
 
 func TestQuarantineThatFailsIsFinal(t *testing.T) {
@@ -127,6 +130,7 @@ func TestQuarantineThatFailsIsFinal(t *testing.T) {
 			if len(r.abandoned) != 3 || len(r.done) != 0 {
 				t.Errorf("%d abandoned, %d done; want 3 and 0", len(r.abandoned), len(r.done))
 			}
+			r.finishedOnce(t, 3)
 		})
 	}
 }

@@ -29,6 +29,7 @@ type recorder struct {
 	reasons   map[*queue.Item]string
 	abandoned []*queue.Item
 	batches   []int // sizes
+	finished  map[*queue.Item]int
 }
 
 func (r *recorder) enter(space memory.SpaceID) func() {
@@ -45,6 +46,33 @@ func (r *recorder) enter(space memory.SpaceID) func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.inside[space] = false
+	}
+}
+
+func (r *recorder) Finished(batch []*queue.Item) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.finished == nil {
+		r.finished = map[*queue.Item]int{}
+	}
+	for _, it := range batch {
+		r.finished[it]++
+	}
+}
+
+// finishedOnce fails unless each of n items was finished, and none twice. The
+// pool is drained.
+func (r *recorder) finishedOnce(t *testing.T, n int) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.finished) != n {
+		t.Errorf("%d items of %d are finished", len(r.finished), n)
+	}
+	for it, times := range r.finished {
+		if times != 1 {
+			t.Errorf("%s %d is finished %d times", it.Session, it.Sequence, times)
+		}
 	}
 }
 

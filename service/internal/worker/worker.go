@@ -193,6 +193,7 @@ func (w *worker) adapt(n int, took time.Duration) {
 // finish gives up the batch and the lease.
 func (w *worker) finish() {
 	w.pool.queue.Done(w.batch)
+	w.pool.proc.Finished(w.batch)
 	clear(w.buf)
 	l := w.lease
 	w.batch, w.lease = nil, nil
