@@ -150,7 +150,7 @@ func TestConcurrentCrowd(t *testing.T) {
 					}
 				}
 				dead := c.now()
-				g.Remove(func(row uint32) bool { giveWay(rng); return dead[row] == leaving })
+				g.RemovePausing(func(row uint32) bool { return dead[row] == leaving }, func() { giveWay(rng) })
 				for row, f := range dead {
 					if f == leaving {
 						c.is(removed, uint32(row))

@@ -84,6 +84,11 @@
 // back no sooner than by the next Remove; there is no goroutine that outlives a
 // call and nothing to close.
 //
+// Inserts only add ways to the rows that are there. Remove closes some when it has
+// opened others, and a search may have passed where these begin before they were
+// there: one that Remove closed ways beside, and that has found less than it was
+// asked for, begins anew ([Graph.Search]).
+//
 // # Images and removal
 //
 // [Graph.WriteImage] writes the graph as it lies in memory, and [LoadImage]
