@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -66,53 +64,6 @@ func (e *ImageError) As(target any) bool {
 		*f = fault.New(fault.DataLoss, fault.Corrupt, "the image of a filter index is damaged; the server's log says where").Because(e.Cause)
 	}
 	return ok
-}
-
-// AppendImage appends the whole index to b, for [LoadIndex] to read. Rows added
-// or removed meanwhile wait.
-func (x *Index) AppendImage(b []byte) []byte {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	b = append(b, imageMagic...)
-	b = append(b, imageVersion, 0)
-	if x.overflow {
-		b[len(b)-1] = 1
-	}
-	b = appendBitmap(b, x.rows)
-	b = appendBitmap(b, x.opaque)
-	b = binary.AppendUvarint(b, uint64(len(x.keys)))
-	for _, key := range slices.Sorted(maps.Keys(x.keys)) {
-		b = appendText(b, key)
-		b = x.keys[key].append(b)
-	}
-	return b
-}
-
-func (p *postings) append(b []byte) []byte {
-	if p.dropped {
-		return append(b, flagDropped)
-	}
-	flags, at := byte(0), len(b)
-	b = append(b, 0)
-	b = appendBitmap(b, p.present)
-	for _, part := range p.parts() {
-		if *part.rows != nil && !(*part.rows).IsEmpty() {
-			flags |= part.flag
-			b = appendBitmap(b, *part.rows)
-		}
-	}
-	b[at] = flags
-	b = binary.AppendUvarint(b, uint64(len(p.strings)))
-	for _, s := range slices.Sorted(maps.Keys(p.strings)) {
-		b = appendText(b, s)
-		b = appendBitmap(b, p.strings[s])
-	}
-	b = binary.AppendUvarint(b, uint64(len(p.numbers)))
-	for _, n := range slices.SortedFunc(maps.Keys(p.numbers), compareBits) {
-		b = binary.LittleEndian.AppendUint64(b, bitsOf(n))
-		b = appendBitmap(b, p.numbers[n])
-	}
-	return b
 }
 
 // part is one of the bitmaps of a key that there is at most one of.

@@ -365,5 +365,5 @@ func (c *Capture) indexImage() []byte {
 	if c.m.Rows == 0 {
 		return nil
 	}
-	return c.table.index.AppendImage(nil)
+	return c.table.index.AppendImagePausing(nil, c.giveWay)
 }
