@@ -37,11 +37,28 @@ func TestScratchIsCleanAndNobodyElses(t *testing.T) {
 	done.Wait()
 }
 
+// What is kept is neither large, nor much more than what it is used for.
 func TestScratchKeepsNothingThatIsLarge(t *testing.T) {
-	var s scratch[int]
-	big := make([]int, maxScratch+1)
-	big[0] = 7
-	if s.put(&big); big[0] != 7 {
-		t.Errorf("%d elements are kept", len(big))
+	var s scratch[byte]
+	for _, c := range []struct {
+		size int
+		kept bool
+	}{{0, false}, {1, true}, {maxScratch, true}, {maxScratch + 1, false}} {
+		list := make([]byte, c.size)
+		if c.size > 0 {
+			list[0] = 7
+		}
+		if s.put(&list); c.size > 0 && (list[0] == 0) != c.kept {
+			t.Errorf("%d bytes: kept %v, want %v", c.size, !c.kept, c.kept)
+		}
+	}
+	for n := range 2000 {
+		list := make([]byte, n)
+		s.put(&list)
+		for _, ask := range []int{1, n / 4, n / 2, n, n + 1} {
+			if p := s.get(ask); cap(*p) > 2*max(ask, 1) {
+				t.Fatalf("%d bytes for %d", cap(*p), ask)
+			}
+		}
 	}
 }
