@@ -154,10 +154,18 @@ func (w *Writer) flush() {
 	}
 }
 
+// writePiece is how many bytes are written at once: a thread that is in the
+// kernel for long keeps a processor from others.
+const writePiece = 256 << 10
+
 func (w *Writer) put(b []byte) error {
-	w.pace(len(b))
-	if _, err := w.file.WriteAt(b, int64(w.written)); err != nil {
-		return fmt.Errorf("write checkpoint file: %w", err)
+	for at := int64(w.written); len(b) > 0; {
+		piece := b[:min(len(b), writePiece)]
+		w.pace(len(piece))
+		if _, err := w.file.WriteAt(piece, at); err != nil {
+			return fmt.Errorf("write checkpoint file: %w", err)
+		}
+		at, b = at+int64(len(piece)), b[len(piece):]
 	}
 	return nil
 }
