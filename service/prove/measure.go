@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"syscall"
 	"time"
 
@@ -15,13 +14,14 @@ func errorsJoin(errs ...error) error { return errors.Join(errs...) }
 
 func dial(s *server) (*engram.Client, error) { return engram.Dial(s.addr) }
 
+// vectors makes n rows of the kind embeddings are; see clustered.
 func vectors(n, dim int) [][]float32 {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // data for a measurement
-	out := make([][]float32, n)
-	for i := range out {
-		out[i] = make([]float32, dim)
-		for j := range out[i] {
-			out[i][j] = float32(r.NormFloat64())
+	g := newClustered(1, dim)
+	out := make([][]float32, 0, n)
+	for number := uint64(0); len(out) < n; number++ {
+		rows := min(blockRows, n-len(out))
+		for flat := g.block(1, number, rows); len(flat) > 0; flat = flat[dim:] {
+			out = append(out, flat[:dim:dim])
 		}
 	}
 	return out

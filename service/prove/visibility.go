@@ -131,9 +131,16 @@ func visibility(c *engram.Client, addr, space string, rate float64, span time.Du
 	return v, nil
 }
 
-// marked is the n-th vector of a stream: none is like another.
+// marked is the n-th vector of a stream: a mixture of two rows, in a pair that
+// does not come again, so that none is like another.
 func marked(data [][]float32, n uint64) []float32 {
-	v := slices.Clone(data[n%uint64(len(data))])
-	v[0] += float32(n/uint64(len(data))) + 1
+	rows := uint64(len(data))
+	v, other := slices.Clone(data[n%rows]), data[(n+n/rows*marking)%rows]
+	for i, x := range other {
+		v[i] += .3 * x
+	}
 	return v
 }
+
+// marking is a prime that no number of rows here has as a factor.
+const marking = 7919
