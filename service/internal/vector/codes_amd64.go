@@ -102,11 +102,17 @@ func compareRows(op comparison, q, rows []byte, n int, out []int32) {
 			return
 		}
 	}
-	groups := len(out) / 4
-	if groups > 0 {
-		groupsRows(set, op, qp, base, groups, n, &out[0])
+	done := 0
+	if op == planes && n == shortBytes && len(out) >= shortRows {
+		groups := len(out) / shortRows
+		shortPlanesAVX512Rows(qp, base, groups, &out[0])
+		done = groups * shortRows
 	}
-	if done := groups * 4; done < len(out) {
+	if groups := (len(out) - done) / 4; groups > 0 {
+		groupsRows(set, op, qp, &rows[done*n], groups, n, &out[done])
+		done += groups * 4
+	}
+	if done < len(out) {
 		var at [block]*byte
 		var sums [block]int32
 		left := len(out) - done
@@ -117,6 +123,13 @@ func compareRows(op comparison, q, rows []byte, n int, out []int32) {
 		copy(out[done:], sums[:left])
 	}
 }
+
+// shortBytes is the length of codes that have a kernel of their own, of which
+// they take shortRows at a time.
+const (
+	shortBytes = 16
+	shortRows  = 8
+)
 
 func groupsRows(set kernelSet, op comparison, q, base *byte, groups, n int, out *int32) {
 	switch {

@@ -2572,6 +2572,73 @@ words:
 	JNZ     row
 	RET
 
+DATA shortPlanesOrder<>+0(SB)/8, $0x0000000000000000
+DATA shortPlanesOrder<>+8(SB)/8, $0x0000000000000002
+DATA shortPlanesOrder<>+16(SB)/8, $0x0000000000000004
+DATA shortPlanesOrder<>+24(SB)/8, $0x0000000000000006
+DATA shortPlanesOrder<>+32(SB)/8, $0x0000000000000001
+DATA shortPlanesOrder<>+40(SB)/8, $0x0000000000000003
+DATA shortPlanesOrder<>+48(SB)/8, $0x0000000000000005
+DATA shortPlanesOrder<>+56(SB)/8, $0x0000000000000007
+GLOBL shortPlanesOrder<>(SB), RODATA|NOPTR, $64
+
+// func shortPlanesAVX512Rows(q *byte, base *byte, groups int, out *int32)
+// Requires: AVX, AVX512F, AVX512VPOPCNTDQ
+TEXT ·shortPlanesAVX512Rows(SB), NOSPLIT, $0-32
+	MOVQ            q+0(FP), AX
+	MOVQ            base+8(FP), CX
+	MOVQ            groups+16(FP), DX
+	MOVQ            out+24(FP), BX
+	VBROADCASTI32X4 (AX), Z0
+	VBROADCASTI32X4 16(AX), Z1
+	VBROADCASTI32X4 32(AX), Z2
+	VBROADCASTI32X4 48(AX), Z3
+	VMOVDQU64       shortPlanesOrder<>+0(SB), Z4
+
+group:
+	VMOVDQU64   (CX), Z5
+	VPANDQ      Z5, Z0, Z6
+	VPOPCNTQ    Z6, Z6
+	VPANDQ      Z5, Z1, Z7
+	VPOPCNTQ    Z7, Z7
+	VPANDQ      Z5, Z2, Z8
+	VPOPCNTQ    Z8, Z8
+	VPANDQ      Z5, Z3, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z5, Z5
+	VPSUBQ      Z5, Z8, Z8
+	VPADDQ      Z8, Z8, Z8
+	VPADDQ      Z7, Z8, Z8
+	VPADDQ      Z8, Z8, Z8
+	VPADDQ      Z6, Z8, Z8
+	VMOVDQU64   64(CX), Z5
+	VPANDQ      Z5, Z0, Z6
+	VPOPCNTQ    Z6, Z6
+	VPANDQ      Z5, Z1, Z7
+	VPOPCNTQ    Z7, Z7
+	VPANDQ      Z5, Z2, Z9
+	VPOPCNTQ    Z9, Z9
+	VPANDQ      Z5, Z3, Z5
+	VPOPCNTQ    Z5, Z5
+	VPADDQ      Z5, Z5, Z5
+	VPSUBQ      Z5, Z9, Z9
+	VPADDQ      Z9, Z9, Z9
+	VPADDQ      Z7, Z9, Z9
+	VPADDQ      Z9, Z9, Z9
+	VPADDQ      Z6, Z9, Z9
+	VPUNPCKLQDQ Z9, Z8, Z5
+	VPUNPCKHQDQ Z9, Z8, Z6
+	VPADDQ      Z6, Z5, Z5
+	VPERMQ      Z5, Z4, Z5
+	VPMOVQD     Z5, Y5
+	VMOVDQU     Y5, (BX)
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000020, BX
+	DECQ        DX
+	JNZ         group
+	VZEROUPPER
+	RET
+
 // func codeAddresses(chunks *[]byte, count int, shift int, stride int, rows *uint32, n int, at **byte) int
 // Requires: BMI2, MMX+
 TEXT ·codeAddresses(SB), NOSPLIT, $0-64
@@ -2911,6 +2978,59 @@ sums:
 	KMOVB       K1, K1
 	VMOVUPS     Z3, K1, (CX)(BX*4)
 	ADDQ        $0x00000008, BX
+	JMP         sums
+
+end:
+	VZEROUPPER
+	RET
+
+// func signLinearAVX512(sums *int32, n int, terms *float32, less int32, a float64, b float64, c float64, out *float32)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, SSE2
+TEXT ·signLinearAVX512(SB), NOSPLIT, $0-64
+	MOVQ         sums+0(FP), AX
+	MOVQ         terms+16(FP), CX
+	MOVQ         out+56(FP), DX
+	MOVQ         n+8(FP), BX
+	MOVSD        a+32(FP), X0
+	VBROADCASTSD X0, Z0
+	MOVSD        b+40(FP), X1
+	VBROADCASTSD X1, Z1
+	MOVSD        c+48(FP), X2
+	VBROADCASTSD X2, Z2
+	MOVL         less+24(FP), SI
+	VPBROADCASTD SI, Y3
+	XORQ         SI, SI
+
+sums:
+	CMPQ        SI, BX
+	JGE         end
+	MOVQ        BX, DI
+	SUBQ        SI, DI
+	MOVQ        $0x00000010, R8
+	CMPQ        DI, R8
+	CMOVQGT     R8, DI
+	MOVL        $-1, R8
+	BZHIL       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVDQU32.Z (AX)(SI*4), K1, Z4
+	VPADDD      Y4, Y4, Y4
+	VPSUBD      Y3, Y4, Y4
+	VCVTDQ2PD   Y4, Z4
+	VMULPD      Z0, Z4, Z4
+	VMOVDQU64.Z (CX)(SI*8), K1, Z5
+	VPMOVQD     Z5, Y6
+	VCVTPS2PD   Y6, Z6
+	VMULPD      Z6, Z4, Z4
+	VPSRLQ      $0x20, Z5, Z5
+	VPMOVQD     Z5, Y6
+	VCVTPS2PD   Y6, Z6
+	VMULPD      Z1, Z6, Z6
+	VADDPD      Z6, Z4, Z4
+	VADDPD      Z2, Z4, Z4
+	VCVTPD2PS   Z4, Y7
+	KMOVB       K1, K1
+	VMOVUPS     Z7, K1, (DX)(SI*4)
+	ADDQ        $0x00000008, SI
 	JMP         sums
 
 end:

@@ -111,9 +111,15 @@ func (s *SignQuantizer) EstimateRows(codes []byte, terms []SignTerms, q *SignQue
 	for len(out) > 0 {
 		n := min(scanBlock, len(out))
 		scan(planes, q.planes, codes, sums[:n])
-		for i, x := range terms[:n] {
-			out[i] = float32(a*float64(2*sums[i]-q.sum)*float64(x.Scale) + b*float64(x.Offset) + c)
-		}
+		signLinear(sums[:n], terms, q.sum, a, b, c, out)
 		codes, terms, out = codes[n*stride:], terms[n:], out[n:]
+	}
+}
+
+// signLinearPortable makes estimates of the kernels' sums.
+func signLinearPortable(sums []int32, terms []SignTerms, less int32, a, b, c float64, out []float32) {
+	terms, out = terms[:len(sums)], out[:len(sums)]
+	for i, x := range terms {
+		out[i] = float32(a*float64(2*sums[i]-less)*float64(x.Scale) + b*float64(x.Offset) + c)
 	}
 }

@@ -144,6 +144,11 @@ func planesPOPCNTAt(q *byte, at **byte, rows int, n int, out *int32)
 //go:noescape
 func planesPOPCNTRows(q *byte, base *byte, stride int, rows int, n int, out *int32)
 
+// shortPlanesAVX512Rows sums the 4-bit numbers, in two's complement and as four planes of 16 bytes in q, at the bits that are set in each row, for 8 rows of each of groups > 0; codes have 16 bytes.
+//
+//go:noescape
+func shortPlanesAVX512Rows(q *byte, base *byte, groups int, out *int32)
+
 // codeAddresses sets at[i] to the address of row rows[i], i < n, in chunks of 1<<shift rows.
 // It stops at the first row that no chunk holds, and returns how many it found. It needs BMI2.
 //
@@ -186,6 +191,11 @@ func centredMomentsAVX512(v *float32, mean *float32, factor float32, n int) (abs
 //
 //go:noescape
 func linearAVX512(sums *int32, n int, a float64, b float64, out *float32)
+
+// signLinearAVX512 is signLinearPortable for n sums; terms are pairs of scale and offset. Each product is rounded before what follows, as there.
+//
+//go:noescape
+func signLinearAVX512(sums *int32, n int, terms *float32, less int32, a float64, b float64, c float64, out *float32)
 
 // dropCloserAVX512 is dropCloserPortable; up to 16 keys and rows beyond n are spoilt.
 //

@@ -55,3 +55,11 @@ func linear(sums []int32, a, b float64, out []float32) {
 	}
 	linearPortable(sums, a, b, out)
 }
+
+func signLinear(sums []int32, terms []SignTerms, less int32, a, b, c float64, out []float32) {
+	if active == kernelsAVX512 && walk512 {
+		signLinearAVX512(unsafe.SliceData(sums), len(sums), (*float32)(unsafe.Pointer(unsafe.SliceData(terms[:len(sums)]))), less, a, b, c, unsafe.SliceData(out[:len(sums)]))
+		return
+	}
+	signLinearPortable(sums, terms, less, a, b, c, out)
+}

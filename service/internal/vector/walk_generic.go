@@ -19,3 +19,7 @@ func insertBest[K ~uint64](best []K, open []uint64, n, limit int, more []K) int 
 }
 
 func linear(sums []int32, a, b float64, out []float32) { linearPortable(sums, a, b, out) }
+
+func signLinear(sums []int32, terms []SignTerms, less int32, a, b, c float64, out []float32) {
+	signLinearPortable(sums, terms, less, a, b, c, out)
+}

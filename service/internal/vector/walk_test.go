@@ -164,6 +164,27 @@ func checkLinear(t *testing.T, sums []int32, a, b float64) {
 	}
 }
 
+func TestSignLinear(t *testing.T) {
+	withEachKernels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(2, 1))
+		for n := range 70 {
+			sums, terms := make([]int32, n), make([]SignTerms, n)
+			for i := range sums {
+				sums[i] = int32(r.IntN(1<<18)) - 1<<17
+				terms[i] = SignTerms{float32(r.NormFloat64()), float32(r.NormFloat64())}
+			}
+			less, a, b, c := int32(r.IntN(1<<18))-1<<17, r.NormFloat64(), r.NormFloat64(), r.NormFloat64()
+			got, want := make([]float32, n+1), make([]float32, n)
+			got[n] = 12345
+			signLinear(sums, terms, less, a, b, c, got[:n])
+			signLinearPortable(sums, terms, less, a, b, c, want)
+			if !slices.Equal(got[:n], want) || got[n] != 12345 {
+				t.Errorf("%d sums: %v, want %v", n, got, want)
+			}
+		}
+	})
+}
+
 func TestLinear(t *testing.T) {
 	withEachKernels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 1))

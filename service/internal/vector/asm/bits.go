@@ -125,6 +125,68 @@ func bitGrouped(m bitMetric, s rowSource) {
 	g.end(x)
 }
 
+// Codes of 65 to 128 components have shortBytes: four of them fill a register,
+// where one would leave three quarters of it to nothing.
+const (
+	shortBytes = 16
+	shortRows  = 8 // of a group
+)
+
+// shortPlanes is the kernel for codes of shortBytes that lie one after the other.
+func shortPlanes() {
+	const name = "shortPlanesAVX512Rows"
+	order := GLOBL("shortPlanesOrder", RODATA|NOPTR)
+	for i, at := range []uint64{0, 2, 4, 6, 1, 3, 5, 7} {
+		DATA(8*i, U64(at))
+	}
+	TEXT(name, NOSPLIT, "func(q *byte, base *byte, groups int, out *int32)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s sums the 4-bit numbers, in two's complement and as four planes of %d bytes in q, at the bits that are set in each row, for %d rows of each of groups > 0; codes have %d bytes.", name, shortBytes, shortRows, shortBytes))
+	q, base := Load(Param("q"), GP64()), Load(Param("base"), GP64())
+	groups, out := Load(Param("groups"), GP64()), Load(Param("out"), GP64())
+	var plane [queryPlanes]reg.VecVirtual
+	for b := range plane {
+		plane[b] = ZMM()
+		VBROADCASTI32X4(Mem{Base: q, Disp: b * shortBytes}, plane[b])
+	}
+	index := ZMM()
+	VMOVDQU64(order, index)
+	Label("group")
+	var four [shortRows * shortBytes / cacheLine]reg.VecVirtual
+	for i := range four {
+		row := ZMM()
+		VMOVDQU64(Mem{Base: base, Disp: i * cacheLine}, row)
+		var t [queryPlanes]reg.VecVirtual
+		for b := range t {
+			t[b] = ZMM()
+			VPANDQ(row, plane[b], t[b])
+			VPOPCNTQ(t[b], t[b])
+		}
+		// t0 + 2·(t1 + 2·(t2 − 2·t3)): the sign's plane weighs −8.
+		VPADDQ(t[3], t[3], t[3])
+		VPSUBQ(t[3], t[2], t[2])
+		VPADDQ(t[2], t[2], t[2])
+		VPADDQ(t[1], t[2], t[2])
+		VPADDQ(t[2], t[2], t[2])
+		VPADDQ(t[0], t[2], t[2])
+		four[i] = t[2]
+	}
+	// The halves of each row side by side, rows 0 and 4, 1 and 5 and so on.
+	lo, hi, y := ZMM(), ZMM(), YMM()
+	VPUNPCKLQDQ(four[1], four[0], lo)
+	VPUNPCKHQDQ(four[1], four[0], hi)
+	VPADDQ(hi, lo, lo)
+	VPERMQ(lo, index, lo)
+	VPMOVQD(lo, y)
+	VMOVDQU(y, Mem{Base: out})
+	ADDQ(U32(shortRows*shortBytes), base)
+	ADDQ(U32(4*shortRows), out)
+	DECQ(groups)
+	JNZ(LabelRef("group"))
+	VZEROUPPER()
+	RET()
+}
+
 // bitScalar is the kernel for POPCNT, one row after the other: for codes as
 // short as these it keeps up with counting by VPSHUFB, and it has no tail.
 func bitScalar(m bitMetric, s rowSource) {

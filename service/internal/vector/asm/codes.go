@@ -316,6 +316,7 @@ func codeKernels() {
 		bitScalar(m, rowsAt)
 		bitScalar(m, rowsStrided)
 	}
+	shortPlanes()
 	addresses()
 	for _, v := range []isa{avx2, avx512} {
 		encodeU7(v)
