@@ -73,6 +73,9 @@ func (b *Batch) HasRow(entry int) bool { return b.rowOf[entry] >= 0 }
 // and makes the frame that keeps them. It changes nothing: if the frame is not
 // kept, the batch is dropped and it never was. quarantine gives, for entries
 // that must not be indexed, the reason; nil is none.
+//
+// Entries, their observations and vectors are the caller's again once the batch
+// is published, to be used for others: rows keep their records, which are copies.
 func (s *Space) Prepare(entries []memory.Entry, quarantine func(i int) string) *Batch {
 	s.used()
 	set := s.Settings()

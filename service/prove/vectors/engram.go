@@ -113,6 +113,7 @@ func (c *contender) write(from, to int) error {
 	if b.Rows() != to-from {
 		return fmt.Errorf("rows %d to %d made %d rows", from, to, b.Rows())
 	}
+	b.Release() // as after the journal has it
 	c.space.Begin(b)
 	c.space.Apply(b, b.Rows())
 	c.space.Publish(b)
