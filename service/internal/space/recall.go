@@ -231,11 +231,13 @@ func (r *search) scanMask(mask *roaring.Bitmap) {
 func (r *search) keep(top *topK, row func(int) uint32, scores []float32) {
 	r.answer.Scanned += len(scores)
 	floor, full := top.floor()
-	for i, score := range scores {
-		if full && score < floor {
-			continue
+	for i := 0; i < len(scores); i++ {
+		if full {
+			if i += vector.AtLeast(scores[i:], floor); i == len(scores) {
+				return
+			}
 		}
-		if h := (hit{row: row(i), score: score}); r.admits(h.row) {
+		if h := (hit{row: row(i), score: scores[i]}); r.admits(h.row) {
 			top.push(h)
 			floor, full = top.floor()
 		}

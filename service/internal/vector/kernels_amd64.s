@@ -3037,6 +3037,46 @@ end:
 	VZEROUPPER
 	RET
 
+// func atLeastAVX512(scores *float32, n int, floor float32) int
+// Requires: AVX, AVX512F, BMI, BMI2, CMOV, SSE
+TEXT ·atLeastAVX512(SB), NOSPLIT, $0-32
+	MOVQ         scores+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVSS        floor+16(FP), X0
+	VBROADCASTSS X0, Z0
+	XORQ         DX, DX
+
+scores:
+	CMPQ      DX, CX
+	JGE       none
+	MOVQ      CX, BX
+	SUBQ      DX, BX
+	MOVQ      $0x00000010, SI
+	CMPQ      BX, SI
+	CMOVQGT   SI, BX
+	MOVL      $-1, SI
+	BZHIL     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z1
+	VCMPPS    $0x05, Z0, Z1, K1, K1
+	KMOVW     K1, BX
+	TESTL     BX, BX
+	JNZ       found
+	ADDQ      $0x00000010, DX
+	JMP       scores
+
+found:
+	TZCNTL BX, BX
+	ADDQ   BX, DX
+	VZEROUPPER
+	MOVQ   DX, ret+24(FP)
+	RET
+
+none:
+	VZEROUPPER
+	MOVQ CX, ret+24(FP)
+	RET
+
 // func dropCloserAVX512(scores *float32, keys *uint64, rows *uint32, n int) int
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, POPCNT
 TEXT ·dropCloserAVX512(SB), NOSPLIT, $0-40

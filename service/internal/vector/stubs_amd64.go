@@ -197,6 +197,11 @@ func linearAVX512(sums *int32, n int, a float64, b float64, out *float32)
 //go:noescape
 func signLinearAVX512(sums *int32, n int, terms *float32, less int32, a float64, b float64, c float64, out *float32)
 
+// atLeastAVX512 is atLeastPortable for n scores.
+//
+//go:noescape
+func atLeastAVX512(scores *float32, n int, floor float32) int
+
 // dropCloserAVX512 is dropCloserPortable; up to 16 keys and rows beyond n are spoilt.
 //
 //go:noescape

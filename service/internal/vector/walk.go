@@ -172,3 +172,16 @@ func insertOne[K ~uint64](best []K, open []uint64, last int, k K) (n int) {
 	}
 	return n
 }
+
+// AtLeast is the position of the first score that is not less than floor, NaN
+// among them; len(scores) if there is none.
+func AtLeast(scores []float32, floor float32) int { return atLeast(scores, floor) }
+
+func atLeastPortable(scores []float32, floor float32) int {
+	for i, score := range scores {
+		if !(score < floor) { //nolint:staticcheck // NaN is not less
+			return i
+		}
+	}
+	return len(scores)
+}

@@ -63,3 +63,10 @@ func signLinear(sums []int32, terms []SignTerms, less int32, a, b, c float64, ou
 	}
 	signLinearPortable(sums, terms, less, a, b, c, out)
 }
+
+func atLeast(scores []float32, floor float32) int {
+	if active == kernelsAVX512 && walk512 {
+		return atLeastAVX512(unsafe.SliceData(scores), len(scores), floor)
+	}
+	return atLeastPortable(scores, floor)
+}

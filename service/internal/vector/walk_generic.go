@@ -23,3 +23,5 @@ func linear(sums []int32, a, b float64, out []float32) { linearPortable(sums, a,
 func signLinear(sums []int32, terms []SignTerms, less int32, a, b, c float64, out []float32) {
 	signLinearPortable(sums, terms, less, a, b, c, out)
 }
+
+func atLeast(scores []float32, floor float32) int { return atLeastPortable(scores, floor) }

@@ -185,6 +185,30 @@ func TestSignLinear(t *testing.T) {
 	})
 }
 
+func TestAtLeast(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	withEachKernels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 1))
+		for n := range 70 {
+			for range 20 {
+				scores := make([]float32, n+1)
+				for i := range scores {
+					scores[i] = float32(r.NormFloat64()) - 2
+					if special := []float32{-inf, -1, 0, nan, inf}; r.IntN(40) == 0 {
+						scores[i] = special[r.IntN(len(special))]
+					}
+				}
+				scores[n] = inf // beyond what it is shown
+				for _, floor := range []float32{-inf, -1, 0, 1, inf, nan} {
+					if got, want := AtLeast(scores[:n], floor), atLeastPortable(scores[:n], floor); got != want {
+						t.Fatalf("%v, floor %v: %d, want %d", scores[:n], floor, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestLinear(t *testing.T) {
 	withEachKernels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 1))

@@ -360,6 +360,40 @@ func linear() {
 	RET()
 }
 
+// atLeast takes 16 scores at a time.
+func atLeast() {
+	TEXT("atLeastAVX512", NOSPLIT, "func(scores *float32, n int, floor float32) int")
+	Pragma("noescape")
+	Doc("atLeastAVX512 is atLeastPortable for n scores.")
+	scores := Load(Param("scores"), GP64())
+	n := Load(Param("n"), GP64()).(reg.GPVirtual)
+	floor := ZMM()
+	VBROADCASTSS(Load(Param("floor"), XMM()), floor)
+	i := GP64()
+	XORQ(i, i)
+	Label("scores")
+	CMPQ(i, n)
+	JGE(LabelRef("none"))
+	tail, x, not, at := rest(n, i), ZMM(), K(), GP32()
+	VMOVUPS_Z(Mem{Base: scores, Index: i, Scale: 4}, tail, x)
+	VCMPPS(U8(5), floor, x, tail, not) // not less than, as of NaN
+	KMOVW(not, at)
+	TESTL(at, at)
+	JNZ(LabelRef("found"))
+	ADDQ(U32(lanes32), i)
+	JMP(LabelRef("scores"))
+	Label("found")
+	TZCNTL(at, at)
+	ADDQ(at.As64(), i)
+	VZEROUPPER()
+	Store(i, ReturnIndex(0))
+	RET()
+	Label("none")
+	VZEROUPPER()
+	Store(n, ReturnIndex(0))
+	RET()
+}
+
 // signLinear is what makes estimates of the sums over 1-bit codes.
 func signLinear() {
 	TEXT("signLinearAVX512", NOSPLIT, "func(sums *int32, n int, terms *float32, less int32, a, b, c float64, out *float32)")
@@ -409,6 +443,7 @@ func signLinear() {
 func walkKernels() {
 	linear()
 	signLinear()
+	atLeast()
 	dropCloser()
 	unmarked()
 	keysAbove()
