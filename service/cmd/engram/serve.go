@@ -44,7 +44,7 @@ func serve(ctx context.Context, cfg config.Config, listening func(addr string)) 
 	defer onSignals(cancel)()
 	log := server.NewLog(cfg.Log)
 	slog.SetDefault(log) // for libraries that log by themselves
-	spareProcessor()
+	spareProcessors()
 	s := server.New(cfg, log, version)
 	if err := s.Listen(); err != nil {
 		return err

@@ -196,13 +196,19 @@ func RecordID(b []byte) (id ObservationID, digest [16]byte) {
 
 // RecordHasID reports whether the record is of an observation with that id. It
 // allocates nothing.
-func RecordHasID(b []byte, id ObservationID) bool {
+func RecordHasID(b []byte, id ObservationID) bool { return id != "" && string(RecordIDBytes(b)) == string(id) }
+
+// RecordIDBytes is the id in a record, a part of its bytes; nil if there is none.
+func RecordIDBytes(b []byte) []byte {
 	num, typ, n := protowire.ConsumeTag(b)
 	if n < 0 || num != recID || typ != protowire.BytesType { // the id comes first
-		return false
+		return nil
 	}
-	held, n := protowire.ConsumeBytes(b[n:])
-	return n >= 0 && string(held) == string(id)
+	id, n := protowire.ConsumeBytes(b[n:])
+	if n < 0 {
+		return nil
+	}
+	return id
 }
 
 func appendString(b []byte, n protowire.Number, s string) []byte {

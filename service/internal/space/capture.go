@@ -336,10 +336,11 @@ func (c *Capture) writeChunk(w *checkpoint.Writer, at, n, dim int) (ref checkpoi
 
 // buildIDs makes the table of the ids that stand for a row.
 func (c *Capture) buildIDs() []byte {
-	rows := make([]uint32, 0, c.m.Rows-len(c.deaths)/2+len(c.m.Quarantined))
+	n := c.m.Rows - len(c.deaths)/2 + len(c.m.Quarantined) // at least
+	c.ids = newIDTable(idSlots(n))
 	next := 0
 	for row := range uint32(c.m.Rows) {
-		if row&chunkMask == 0 {
+		if row%pauseRows == 0 {
 			c.giveWay()
 		}
 		if next < len(c.deaths) && c.deaths[next] == uint64(row) {
@@ -348,15 +349,7 @@ func (c *Capture) buildIDs() []byte {
 				continue
 			}
 		}
-		rows = append(rows, row)
-	}
-	c.ids = idTable{slots: make([]uint64, idSlots(len(rows)))}
-	for i, row := range rows {
-		if i%pauseRows == 0 {
-			c.giveWay()
-		}
-		id, _ := memory.RecordID(c.view.record(row))
-		c.ids.add(id, row)
+		c.ids.add(memory.RecordIDBytes(c.view.record(row)), row)
 	}
 	return bytesOf(c.ids.slots)
 }

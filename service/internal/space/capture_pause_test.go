@@ -1,6 +1,7 @@
 package space
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -201,7 +202,7 @@ func TestPolitePieces(t *testing.T) {
 		}
 	}
 	full := &polite{to: &sink{room: politePiece + 5}, giveWay: func() {}}
-	if n, err := full.Write(make([]byte, 3*politePiece)); n != politePiece+5 || err != io.ErrShortWrite {
+	if n, err := full.Write(make([]byte, 3*politePiece)); n != politePiece+5 || !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("%d, %v", n, err)
 	}
 }

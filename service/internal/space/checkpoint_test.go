@@ -394,7 +394,7 @@ func FuzzChunk(f *testing.F) {
 func FuzzIDTable(f *testing.F) {
 	t := idTable{slots: make([]uint64, idSlots(10))}
 	for i := range uint32(10) {
-		t.add(memory.ObservationID(fmt.Sprint(i)), i)
+		t.add([]byte(fmt.Sprint(i)), i)
 	}
 	f.Add(bytesOf(t.slots), "3")
 	f.Fuzz(func(t *testing.T, b []byte, id string) {

@@ -52,9 +52,19 @@ func (t idTable) find(id memory.ObservationID, is func(row uint32) bool) (uint32
 	return 0, false
 }
 
+// newIDTable makes an empty table. A large one is off the heap: whoever asked for
+// it there would be made to collect garbage for it.
+func newIDTable(slots int) idTable {
+	if 8*slots < largeSection || !littleEndian {
+		return idTable{slots: make([]uint64, slots)}
+	}
+	r := newRegion(8 * slots)
+	return idTable{owner: r, slots: numbers[uint64](r.bytes)}
+}
+
 // add puts an id into a table that is being built; it must have room.
-func (t idTable) add(id memory.ObservationID, row uint32) {
-	h := xxhash.Sum64String(string(id))
+func (t idTable) add(id []byte, row uint32) {
+	h := xxhash.Sum64(id)
 	mask := uint64(len(t.slots) - 1)
 	at := h & mask
 	for t.slots[at] != 0 {
