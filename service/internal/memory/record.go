@@ -196,7 +196,9 @@ func RecordID(b []byte) (id ObservationID, digest [16]byte) {
 
 // RecordHasID reports whether the record is of an observation with that id. It
 // allocates nothing.
-func RecordHasID(b []byte, id ObservationID) bool { return id != "" && string(RecordIDBytes(b)) == string(id) }
+func RecordHasID(b []byte, id ObservationID) bool {
+	return id != "" && string(RecordIDBytes(b)) == string(id)
+}
 
 // RecordIDBytes is the id in a record, a part of its bytes; nil if there is none.
 func RecordIDBytes(b []byte) []byte {
