@@ -2984,21 +2984,61 @@ end:
 	VZEROUPPER
 	RET
 
-// func signLinearAVX512(sums *int32, n int, terms *float32, less int32, a float64, b float64, c float64, out *float32)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, SSE2
-TEXT ·signLinearAVX512(SB), NOSPLIT, $0-64
+DATA signTermsOrder<>+0(SB)/4, $0x00000000
+DATA signTermsOrder<>+4(SB)/4, $0x00000002
+DATA signTermsOrder<>+8(SB)/4, $0x00000004
+DATA signTermsOrder<>+12(SB)/4, $0x00000006
+DATA signTermsOrder<>+16(SB)/4, $0x00000008
+DATA signTermsOrder<>+20(SB)/4, $0x0000000a
+DATA signTermsOrder<>+24(SB)/4, $0x0000000c
+DATA signTermsOrder<>+28(SB)/4, $0x0000000e
+DATA signTermsOrder<>+32(SB)/4, $0x00000010
+DATA signTermsOrder<>+36(SB)/4, $0x00000012
+DATA signTermsOrder<>+40(SB)/4, $0x00000014
+DATA signTermsOrder<>+44(SB)/4, $0x00000016
+DATA signTermsOrder<>+48(SB)/4, $0x00000018
+DATA signTermsOrder<>+52(SB)/4, $0x0000001a
+DATA signTermsOrder<>+56(SB)/4, $0x0000001c
+DATA signTermsOrder<>+60(SB)/4, $0x0000001e
+DATA signTermsOrder<>+64(SB)/4, $0x00000001
+DATA signTermsOrder<>+68(SB)/4, $0x00000003
+DATA signTermsOrder<>+72(SB)/4, $0x00000005
+DATA signTermsOrder<>+76(SB)/4, $0x00000007
+DATA signTermsOrder<>+80(SB)/4, $0x00000009
+DATA signTermsOrder<>+84(SB)/4, $0x0000000b
+DATA signTermsOrder<>+88(SB)/4, $0x0000000d
+DATA signTermsOrder<>+92(SB)/4, $0x0000000f
+DATA signTermsOrder<>+96(SB)/4, $0x00000011
+DATA signTermsOrder<>+100(SB)/4, $0x00000013
+DATA signTermsOrder<>+104(SB)/4, $0x00000015
+DATA signTermsOrder<>+108(SB)/4, $0x00000017
+DATA signTermsOrder<>+112(SB)/4, $0x00000019
+DATA signTermsOrder<>+116(SB)/4, $0x0000001b
+DATA signTermsOrder<>+120(SB)/4, $0x0000001d
+DATA signTermsOrder<>+124(SB)/4, $0x0000001f
+GLOBL signTermsOrder<>(SB), RODATA|NOPTR, $128
+
+// func signLinearAVX512(sums *int32, n int, terms *float32, less int32, a float32, b float32, c float32, out *float32)
+// Requires: AVX, AVX512F, BMI2, CMOV, SSE
+TEXT ·signLinearAVX512(SB), NOSPLIT, $0-48
 	MOVQ         sums+0(FP), AX
 	MOVQ         terms+16(FP), CX
-	MOVQ         out+56(FP), DX
+	MOVQ         out+40(FP), DX
 	MOVQ         n+8(FP), BX
-	MOVSD        a+32(FP), X0
-	VBROADCASTSD X0, Z0
-	MOVSD        b+40(FP), X1
-	VBROADCASTSD X1, Z1
-	MOVSD        c+48(FP), X2
-	VBROADCASTSD X2, Z2
+	MOVSS        a+28(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        b+32(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        c+36(FP), X2
+	VBROADCASTSS X2, Z2
 	MOVL         less+24(FP), SI
-	VPBROADCASTD SI, Y3
+	VPBROADCASTD SI, Z3
+	MOVL         $0x7e967699, SI
+	VPBROADCASTD SI, Z5
+	MOVL         $0xfe967699, SI
+	VPBROADCASTD SI, Z4
+	VMOVDQU64    signTermsOrder<>+0(SB), Z6
+	VMOVDQU64    signTermsOrder<>+64(SB), Z7
 	XORQ         SI, SI
 
 sums:
@@ -3012,25 +3052,28 @@ sums:
 	MOVL        $-1, R8
 	BZHIL       DI, R8, R8
 	KMOVW       R8, K1
-	VMOVDQU32.Z (AX)(SI*4), K1, Z4
-	VPADDD      Y4, Y4, Y4
-	VPSUBD      Y3, Y4, Y4
-	VCVTDQ2PD   Y4, Z4
-	VMULPD      Z0, Z4, Z4
-	VMOVDQU64.Z (CX)(SI*8), K1, Z5
-	VPMOVQD     Z5, Y6
-	VCVTPS2PD   Y6, Z6
-	VMULPD      Z6, Z4, Z4
-	VPSRLQ      $0x20, Z5, Z5
-	VPMOVQD     Z5, Y6
-	VCVTPS2PD   Y6, Z6
-	VMULPD      Z1, Z6, Z6
-	VADDPD      Z6, Z4, Z4
-	VADDPD      Z2, Z4, Z4
-	VCVTPD2PS   Z4, Y7
-	KMOVB       K1, K1
-	VMOVUPS     Z7, K1, (DX)(SI*4)
-	ADDQ        $0x00000008, SI
+	VMOVDQU32.Z (AX)(SI*4), K1, Z8
+	VPADDD      Z8, Z8, Z8
+	VPSUBD      Z3, Z8, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      Z0, Z8, Z8
+	VMOVDQU64.Z (CX)(SI*8), K1, Z9
+	KSHIFTRW    $0x08, K1, K2
+	VMOVDQU64.Z 64(CX)(SI*8), K2, Z10
+	VMOVDQA64   Z6, Z11
+	VPERMI2PS   Z10, Z9, Z11
+	VMOVDQA64   Z7, Z12
+	VPERMI2PS   Z10, Z9, Z12
+	VMULPS      Z11, Z8, Z8
+	VMULPS      Z1, Z12, Z12
+	VMINPS      Z5, Z8, Z8
+	VMAXPS      Z4, Z8, Z8
+	VMINPS      Z5, Z12, Z12
+	VMAXPS      Z4, Z12, Z12
+	VADDPS      Z12, Z8, Z8
+	VADDPS      Z2, Z8, Z8
+	VMOVUPS     Z8, K1, (DX)(SI*4)
+	ADDQ        $0x00000010, SI
 	JMP         sums
 
 end:

@@ -86,8 +86,7 @@ var nibbleBits = func() (table [16]uint32) {
 // of rows; terms are those of the rows, in chunks as the codes are.
 func (s *SignQuantizer) Estimates(codes Codes, terms [][]SignTerms, q *SignQuery, rows []uint32, out []float32) {
 	mustMatch(codes.Stride, s.Stride())
-	a, b, c := s.linear(q.offset)
-	a *= q.step
+	line := s.line(q)
 	out = out[:len(rows)]
 	var sums [block]int32
 	for len(rows) > 0 {
@@ -95,7 +94,7 @@ func (s *SignQuantizer) Estimates(codes Codes, terms [][]SignTerms, q *SignQuery
 		codes.gather(planes, q.planes, rows[:n], sums[:n])
 		for i, r := range rows[:n] {
 			x := terms[r>>codes.Shift][r&(1<<codes.Shift-1)]
-			out[i] = float32(a*float64(2*sums[i]-q.sum)*float64(x.Scale) + b*float64(x.Offset) + c)
+			out[i] = line.at(sums[i], x)
 		}
 		rows, out = rows[n:], out[n:]
 	}
@@ -104,22 +103,49 @@ func (s *SignQuantizer) Estimates(codes Codes, terms [][]SignTerms, q *SignQuery
 // EstimateRows sets out[i] to the estimate for row i of the flat codes, for
 // every i < len(out); terms[i] belongs to row i.
 func (s *SignQuantizer) EstimateRows(codes []byte, terms []SignTerms, q *SignQuery, out []float32) {
-	a, b, c := s.linear(q.offset)
-	a *= q.step
+	line := s.line(q)
 	stride := s.Stride()
 	var sums [scanBlock]int32
 	for len(out) > 0 {
 		n := min(scanBlock, len(out))
 		scan(planes, q.planes, codes, sums[:n])
-		signLinear(sums[:n], terms, q.sum, a, b, c, out)
+		signLinear(sums[:n], terms, &line, out)
 		codes, terms, out = codes[n*stride:], terms[n:], out[n:]
 	}
 }
 
+// signLine makes an estimate of a kernel's sum p and the terms of a row:
+// a·(2p − less)·scale + b·offset + c. Single precision is enough: what the
+// estimates leave is compared by the vectors, and it is half the work.
+type signLine struct {
+	less    int32
+	a, b, c float32
+}
+
+// termBound is what a term of an estimate is held within, so that none is
+// infinite and their sum is a number.
+const termBound = 1e38
+
+func (s *SignQuantizer) line(q *SignQuery) signLine {
+	a, b, c := s.linear(q.offset)
+	const most = termBound / (2 * MaxDimension * (queryReach + 1)) // so that no sum makes it infinite
+	return signLine{q.sum, float32(max(-most, min(most, a*q.step))), float32(b), float32(bounded(c))}
+}
+
+func bounded[T float32 | float64](x T) T { return max(-termBound, min(termBound, x)) }
+
+// at rounds each product before what follows, as the kernel does.
+func (l *signLine) at(sum int32, x SignTerms) float32 {
+	y := float32(l.a * float32(2*sum-l.less))
+	y = bounded(float32(y * x.Scale))
+	z := bounded(float32(l.b * x.Offset))
+	return float32(y+z) + l.c
+}
+
 // signLinearPortable makes estimates of the kernels' sums.
-func signLinearPortable(sums []int32, terms []SignTerms, less int32, a, b, c float64, out []float32) {
+func signLinearPortable(sums []int32, terms []SignTerms, l *signLine, out []float32) {
 	terms, out = terms[:len(sums)], out[:len(sums)]
 	for i, x := range terms {
-		out[i] = float32(a*float64(2*sums[i]-less)*float64(x.Scale) + b*float64(x.Offset) + c)
+		out[i] = l.at(sums[i], x)
 	}
 }

@@ -195,7 +195,7 @@ func linearAVX512(sums *int32, n int, a float64, b float64, out *float32)
 // signLinearAVX512 is signLinearPortable for n sums; terms are pairs of scale and offset. Each product is rounded before what follows, as there.
 //
 //go:noescape
-func signLinearAVX512(sums *int32, n int, terms *float32, less int32, a float64, b float64, c float64, out *float32)
+func signLinearAVX512(sums *int32, n int, terms *float32, less int32, a float32, b float32, c float32, out *float32)
 
 // atLeastAVX512 is atLeastPortable for n scores.
 //

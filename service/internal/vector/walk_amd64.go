@@ -56,12 +56,12 @@ func linear(sums []int32, a, b float64, out []float32) {
 	linearPortable(sums, a, b, out)
 }
 
-func signLinear(sums []int32, terms []SignTerms, less int32, a, b, c float64, out []float32) {
+func signLinear(sums []int32, terms []SignTerms, l *signLine, out []float32) {
 	if active == kernelsAVX512 && walk512 {
-		signLinearAVX512(unsafe.SliceData(sums), len(sums), (*float32)(unsafe.Pointer(unsafe.SliceData(terms[:len(sums)]))), less, a, b, c, unsafe.SliceData(out[:len(sums)]))
+		signLinearAVX512(unsafe.SliceData(sums), len(sums), (*float32)(unsafe.Pointer(unsafe.SliceData(terms[:len(sums)]))), l.less, l.a, l.b, l.c, unsafe.SliceData(out[:len(sums)]))
 		return
 	}
-	signLinearPortable(sums, terms, less, a, b, c, out)
+	signLinearPortable(sums, terms, l, out)
 }
 
 func atLeast(scores []float32, floor float32) int {

@@ -20,8 +20,8 @@ func insertBest[K ~uint64](best []K, open []uint64, n, limit int, more []K) int 
 
 func linear(sums []int32, a, b float64, out []float32) { linearPortable(sums, a, b, out) }
 
-func signLinear(sums []int32, terms []SignTerms, less int32, a, b, c float64, out []float32) {
-	signLinearPortable(sums, terms, less, a, b, c, out)
+func signLinear(sums []int32, terms []SignTerms, l *signLine, out []float32) {
+	signLinearPortable(sums, terms, l, out)
 }
 
 func atLeast(scores []float32, floor float32) int { return atLeastPortable(scores, floor) }

@@ -172,12 +172,15 @@ func TestSignLinear(t *testing.T) {
 			for i := range sums {
 				sums[i] = int32(r.IntN(1<<18)) - 1<<17
 				terms[i] = SignTerms{float32(r.NormFloat64()), float32(r.NormFloat64())}
+				if r.IntN(8) == 0 {
+					terms[i] = SignTerms{math.MaxFloat32, -math.MaxFloat32}
+				}
 			}
-			less, a, b, c := int32(r.IntN(1<<18))-1<<17, r.NormFloat64(), r.NormFloat64(), r.NormFloat64()
+			l := &signLine{int32(r.IntN(1<<18)) - 1<<17, float32(r.NormFloat64()), float32(r.NormFloat64()), float32(r.NormFloat64())}
 			got, want := make([]float32, n+1), make([]float32, n)
 			got[n] = 12345
-			signLinear(sums, terms, less, a, b, c, got[:n])
-			signLinearPortable(sums, terms, less, a, b, c, want)
+			signLinear(sums, terms, l, got[:n])
+			signLinearPortable(sums, terms, l, want)
 			if !slices.Equal(got[:n], want) || got[n] != 12345 {
 				t.Errorf("%d sums: %v, want %v", n, got, want)
 			}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -394,46 +396,59 @@ func atLeast() {
 	RET()
 }
 
-// signLinear is what makes estimates of the sums over 1-bit codes.
+// signLinear is what makes estimates of the sums over 1-bit codes, 16 at a time.
 func signLinear() {
-	TEXT("signLinearAVX512", NOSPLIT, "func(sums *int32, n int, terms *float32, less int32, a, b, c float64, out *float32)")
+	index := GLOBL("signTermsOrder", RODATA|NOPTR)
+	for i := range 2 * lanes32 { // the scales of two registers, then the offsets
+		DATA(4*i, U32(uint32(2*(i%lanes32)+i/lanes32)))
+	}
+	TEXT("signLinearAVX512", NOSPLIT, "func(sums *int32, n int, terms *float32, less int32, a, b, c float32, out *float32)")
 	Pragma("noescape")
 	Doc("signLinearAVX512 is signLinearPortable for n sums; terms are pairs of scale and offset. Each product is rounded before what follows, as there.")
 	sums, terms, out := Load(Param("sums"), GP64()), Load(Param("terms"), GP64()), Load(Param("out"), GP64())
 	n := Load(Param("n"), GP64()).(reg.GPVirtual)
-	a, b, c, less := ZMM(), ZMM(), ZMM(), YMM()
-	VBROADCASTSD(Load(Param("a"), XMM()), a)
-	VBROADCASTSD(Load(Param("b"), XMM()), b)
-	VBROADCASTSD(Load(Param("c"), XMM()), c)
+	a, b, c, less := ZMM(), ZMM(), ZMM(), ZMM()
+	VBROADCASTSS(Load(Param("a"), XMM()), a)
+	VBROADCASTSS(Load(Param("b"), XMM()), b)
+	VBROADCASTSS(Load(Param("c"), XMM()), c)
 	VPBROADCASTD(Load(Param("less"), GP32()), less)
+	bound, least, most := GP32(), ZMM(), ZMM()
+	MOVL(U32(math.Float32bits(1e38)), bound) // termBound
+	VPBROADCASTD(bound, most)
+	MOVL(U32(math.Float32bits(-1e38)), bound)
+	VPBROADCASTD(bound, least)
+	scales, offsets := ZMM(), ZMM()
+	VMOVDQU64(index, scales)
+	VMOVDQU64(index.Offset(cacheLine), offsets)
 	i := GP64()
 	XORQ(i, i)
 	Label("sums")
 	CMPQ(i, n)
 	JGE(LabelRef("end"))
-	tail, x, pair := rest(n, i), ZMM(), ZMM()
+	tail, high, x := rest(n, i), K(), ZMM()
 	VMOVDQU32_Z(Mem{Base: sums, Index: i, Scale: 4}, tail, x)
-	VPADDD(x.AsY(), x.AsY(), x.AsY())
-	VPSUBD(less, x.AsY(), x.AsY())
-	VCVTDQ2PD(x.AsY(), x)
-	VMULPD(a, x, x)
-	// Scale and offset of a row are the two halves of a word.
-	VMOVDQU64_Z(Mem{Base: terms, Index: i, Scale: 8}, tail, pair)
-	half, term := YMM(), ZMM()
-	VPMOVQD(pair, half)
-	VCVTPS2PD(half, term)
-	VMULPD(term, x, x)
-	VPSRLQ(U8(32), pair, pair)
-	VPMOVQD(pair, half)
-	VCVTPS2PD(half, term)
-	VMULPD(b, term, term)
-	VADDPD(term, x, x)
-	VADDPD(c, x, x)
-	y := YMM()
-	VCVTPD2PS(x, y)
-	KMOVB(tail, tail)
-	VMOVUPS(y.AsZ(), tail, Mem{Base: out, Index: i, Scale: 4})
-	ADDQ(U32(lanes64), i)
+	VPADDD(x, x, x)
+	VPSUBD(less, x, x)
+	VCVTDQ2PS(x, x)
+	VMULPS(a, x, x)
+	first, second, scale, offset := ZMM(), ZMM(), ZMM(), ZMM()
+	VMOVDQU64_Z(Mem{Base: terms, Index: i, Scale: 8}, tail, first)
+	KSHIFTRW(U8(lanes64), tail, high)
+	VMOVDQU64_Z(Mem{Base: terms, Index: i, Scale: 8, Disp: cacheLine}, high, second)
+	VMOVDQA64(scales, scale)
+	VPERMI2PS(second, first, scale)
+	VMOVDQA64(offsets, offset)
+	VPERMI2PS(second, first, offset)
+	VMULPS(scale, x, x)
+	VMULPS(b, offset, offset)
+	for _, term := range []reg.VecVirtual{x, offset} {
+		VMINPS(most, term, term)
+		VMAXPS(least, term, term)
+	}
+	VADDPS(offset, x, x)
+	VADDPS(c, x, x)
+	VMOVUPS(x, tail, Mem{Base: out, Index: i, Scale: 4})
+	ADDQ(U32(lanes32), i)
 	JMP(LabelRef("sums"))
 	Label("end")
 	VZEROUPPER()
