@@ -16,7 +16,7 @@ func (x *Index) AppendImage(b []byte) []byte { return x.AppendImagePausing(b, fu
 // imagePiece bytes or so, with nothing locked.
 func (x *Index) AppendImagePausing(b []byte, pause func()) []byte {
 	x.mu.RLock()
-	w := imaging{x: x, pause: pause, rows: x.rows.Clone()}
+	w := imaging{x: x, pause: pause, rows: x.rows.Clone(), changes: x.changes}
 	overflow, opaque, keys := byte(0), x.opaque.Clone(), slices.Sorted(maps.Keys(x.keys))
 	if x.overflow {
 		overflow = 1
@@ -47,20 +47,14 @@ type imaging struct {
 	x     *Index
 	pause func()
 	rows  *roaring.Bitmap
-	same  bool   // those are all there are; of when mu was taken last
-	keys  []byte // what comes after the number of keys
+	// changes is what the index had counted then.
+	changes uint64
+	keys    []byte // what comes after the number of keys
 }
-
-func (w *imaging) lock() {
-	w.x.mu.RLock()
-	w.same = w.x.rows.Equals(w.rows)
-}
-
-func (w *imaging) unlock() { w.x.mu.RUnlock() }
 
 // part gives those of some rows that there were at the beginning. mu is held.
 func (w *imaging) part(rows *roaring.Bitmap) *roaring.Bitmap {
-	if w.same {
+	if w.x.changes == w.changes { // nothing came or went
 		return rows
 	}
 	return roaring.And(rows, w.rows)
@@ -87,8 +81,8 @@ func (w *imaging) key(key string) int {
 // head appends what comes before the values of a key, and gives these; no
 // postings if it has no rows of the beginning.
 func (w *imaging) head(key string) (p *postings, texts []string, numbers []float64) {
-	w.lock()
-	defer w.unlock()
+	w.x.mu.RLock()
+	defer w.x.mu.RUnlock()
 	if p = w.x.keys[key]; p == nil || p.dropped {
 		return p, nil, nil
 	}
@@ -116,8 +110,8 @@ func appendValues[V string | float64](w *imaging, p *postings, values []V, rowsO
 	var out []byte
 	n, taken := 0, 0
 	piece := func() bool {
-		w.lock()
-		defer w.unlock()
+		w.x.mu.RLock()
+		defer w.x.mu.RUnlock()
 		for from := len(out); taken < len(values) && len(out)-from < imagePiece && !p.dropped; {
 			v := values[taken]
 			taken++

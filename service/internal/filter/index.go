@@ -39,6 +39,7 @@ type Index struct {
 	mu       sync.RWMutex
 	keys     map[string]*postings
 	rows     *roaring.Bitmap // every row that was added
+	changes  uint64          // how often a row came or went
 	opaque   *roaring.Bitmap
 	values   int    // distinct values over all keys
 	overflow bool   // a key was refused for lack of room
@@ -73,6 +74,7 @@ func (x *Index) Add(row uint32, o *memory.Observation) {
 	if !x.rows.CheckedAdd(row) {
 		return
 	}
+	x.changes++
 	builtin(o, func(key string, v any) { x.post(x.named(key), row, v) })
 	leaves := maxIndexedRowLeaves
 	var room [fewNames]string

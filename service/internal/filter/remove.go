@@ -12,6 +12,7 @@ func (x *Index) Remove(row uint32, o *memory.Observation) {
 	if !x.rows.CheckedRemove(row) {
 		return
 	}
+	x.changes++
 	x.opaque.Remove(row)
 	builtin(o, func(key string, v any) { x.unpost(key, row, v) })
 	for name, v := range o.Metadata {
