@@ -23,27 +23,8 @@ func TestRecallDoesNotSinkWithChurn(t *testing.T) {
 		n = 1000
 	}
 	rng := rand.New(rand.NewPCG(11, 12))
-	centres := make([][]float32, 40)
-	point := func(spread float64, from []float32) []float32 {
-		v := make([]float32, dim)
-		for j := range v {
-			v[j] = float32(rng.NormFloat64() * spread)
-			if from != nil {
-				v[j] += from[j]
-			}
-		}
-		return v
-	}
-	for i := range centres {
-		centres[i] = point(1, nil)
-	}
-	vectors, queries := make([][]float32, n), make([][]float32, 100)
-	for i := range vectors {
-		vectors[i] = point(.8, centres[rng.IntN(len(centres))])
-	}
-	for i := range queries {
-		queries[i] = point(.8, centres[rng.IntN(len(centres))])
-	}
+	rows := clustersOf(rng, dim, 40, .8)
+	vectors, queries := rows(n), rows(100)
 	name := func(i int) memory.ObservationID { return memory.ObservationID(fmt.Sprintf("row-%d", i)) }
 	add := func(w *world, list []int) {
 		for part := range slices.Chunk(list, 500) {

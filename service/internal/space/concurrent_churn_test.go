@@ -190,20 +190,7 @@ func TestConcurrentChurnKeepsRecall(t *testing.T) {
 		n = 1000
 	}
 	rng := rand.New(rand.NewPCG(21, 22))
-	centres := make([][]float32, 40)
-	point := func(spread float64, from []float32) []float32 {
-		v := make([]float32, dim)
-		for j := range v {
-			v[j] = float32(rng.NormFloat64() * spread)
-			if from != nil {
-				v[j] += from[j]
-			}
-		}
-		return v
-	}
-	for i := range centres {
-		centres[i] = point(1, nil)
-	}
+	rows := clustersOf(rng, dim, 40, .8)
 	set := Settings{ID: "plot", Dimension: dim, Metric: memory.MetricCosine, IndexThreshold: 0, M: 16, EfConstruction: 100}
 	fill := func(vectors [][]float32) *plot {
 		h := newHouse(t, set)
@@ -213,13 +200,7 @@ func TestConcurrentChurnKeepsRecall(t *testing.T) {
 		}
 		return p
 	}
-	vectors, queries := make([][]float32, n), make([][]float32, 200)
-	for i := range vectors {
-		vectors[i] = point(.8, centres[rng.IntN(len(centres))])
-	}
-	for i := range queries {
-		queries[i] = point(.8, centres[rng.IntN(len(centres))])
-	}
+	vectors, queries := rows(n), rows(200)
 	p := fill(vectors)
 	first := p.atRest(t, queries)
 	if first < .8 || first == 1 {

@@ -70,28 +70,8 @@ func check(t *testing.T, what string, got float64) {
 
 func TestGraphRecallOnGeneratedData(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	const dim, clusters, n = 48, 60, 4000
-	centres := make([][]float32, clusters)
-	point := func(spread float64, from []float32) []float32 {
-		v := make([]float32, dim)
-		for j := range v {
-			v[j] = float32(r.NormFloat64() * spread)
-			if from != nil {
-				v[j] += from[j]
-			}
-		}
-		return v
-	}
-	for i := range centres {
-		centres[i] = point(1, nil)
-	}
-	sample := func(n int) (out [][]float32) {
-		for range n {
-			out = append(out, point(.4, centres[r.IntN(clusters)]))
-		}
-		return out
-	}
-	rows, queries := sample(n), sample(100)
+	sample := clustersOf(r, 48, 60, .4)
+	rows, queries := sample(4000), sample(100)
 	for _, m := range []memory.Metric{memory.MetricCosine, memory.MetricDot, memory.MetricEuclidean} {
 		check(t, m.String(), recallAtTen(t, filled(t, m, rows, nil), queries, nil))
 	}
