@@ -138,7 +138,7 @@ func (r *Reservation) Capture(through uint64, eraseAll bool) *Capture {
 	}
 	t.mu.Lock()
 	c.m.Quarantined = maps.Clone(t.quarantined)
-	t.ids, c.idMaps = t.ids.split(t.idOf)
+	c.idMaps = t.ids.split(t.idOf)
 	t.mu.Unlock()
 	for at, deaths := range sn.view.deaths { // 8 MB a million rows, while the space stands still
 		first := at << chunkShift
@@ -336,7 +336,7 @@ func (c *Capture) writeChunk(w *checkpoint.Writer, at, n, dim int) (ref checkpoi
 
 // buildIDs makes the table of the ids that stand for a row.
 func (c *Capture) buildIDs() []byte {
-	n := c.m.Rows - len(c.deaths)/2 + len(c.m.Quarantined) // at least
+	n := c.m.Rows - len(c.deaths)/2 + len(c.m.Quarantined) // no fewer than are added below
 	c.ids = newIDTable(idSlots(n))
 	next := 0
 	for row := range uint32(c.m.Rows) {

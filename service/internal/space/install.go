@@ -89,7 +89,8 @@ func (c *Capture) Install(store *checkpoint.Store, entry checkpoint.Entry) error
 	t.stored.chunks = c.m.Chunks
 	t.stored.graph, t.stored.graphRows, t.stored.graphStale = c.m.Graph, c.m.GraphRows, c.stale
 	t.mu.Lock()
-	t.ids, t.known = t.ids.cut(c.idMaps), c.known
+	t.ids.cut(c.idMaps)
+	t.known = c.known
 	t.mu.Unlock()
 	s.publish(false, func(sn *Snapshot) {
 		w := t.view.Load().with(c.fresh)

@@ -7,13 +7,16 @@ import (
 )
 
 // newIDs finds the rows of ids that are newer than the checkpoint's. It is keyed
-// by the id's xxHash64, and the id itself is looked up in the row's record: with
+// by a hash of the id, and the id itself is looked up in the row's record: with
 // no pointer in it there is nothing for the garbage collector to follow, where a
 // map of a million strings took most of its time.
 //
 // It is a list of maps, the newest last: a checkpoint that is in force takes over
 // the older ones whole, so that nothing has to be picked out of them.
-type newIDs []idMap
+type newIDs struct {
+	maps []idMap
+	hash func(id memory.ObservationID) uint64
+}
 
 // maxIDMaps bounds the maps that rounds which came to nothing leave.
 const maxIDMaps = 4
@@ -25,18 +28,24 @@ type idMap struct {
 	others map[memory.ObservationID]uint32
 }
 
+// makeNewIDs is without ids. The hash is xxHash64, but for tests.
+func makeNewIDs() newIDs {
+	return newIDs{[]idMap{newIDMap()}, func(id memory.ObservationID) uint64 { return xxhash.Sum64String(string(id)) }}
+}
+
 func newIDMap() idMap { return idMap{rows: map[uint64]uint32{}} }
 
 func (m *idMap) len() int { return len(m.rows) + len(m.others) }
 
 // find returns the row of an id; is tells whether a row that may be its, is.
-func (n newIDs) find(id memory.ObservationID, is func(row uint32) bool) (uint32, bool) {
-	h := xxhash.Sum64String(string(id))
-	for i := len(n) - 1; i >= 0; i-- {
-		if row, ok := n[i].others[id]; ok {
+func (n *newIDs) find(id memory.ObservationID, is func(row uint32) bool) (uint32, bool) {
+	h := n.hash(id)
+	for i := len(n.maps) - 1; i >= 0; i-- {
+		m := &n.maps[i]
+		if row, ok := m.others[id]; ok {
 			return row, true
 		}
-		if row, ok := n[i].rows[h]; ok && is(row) {
+		if row, ok := m.rows[h]; ok && is(row) {
 			return row, true
 		}
 	}
@@ -44,9 +53,11 @@ func (n newIDs) find(id memory.ObservationID, is func(row uint32) bool) (uint32,
 }
 
 // put lets an id stand for a row from now on.
-func (n newIDs) put(id memory.ObservationID, row uint32, is func(row uint32) bool) {
-	m := &n[len(n)-1]
-	h := xxhash.Sum64String(string(id))
+func (n *newIDs) put(id memory.ObservationID, row uint32, is func(row uint32) bool) {
+	n.maps[len(n.maps)-1].put(n.hash(id), id, row, is)
+}
+
+func (m *idMap) put(h uint64, id memory.ObservationID, row uint32, is func(row uint32) bool) {
 	before, taken := m.rows[h]
 	_, apart := m.others[id]
 	if !apart && (!taken || is(before)) {
@@ -60,10 +71,10 @@ func (n newIDs) put(id memory.ObservationID, row uint32, is func(row uint32) boo
 }
 
 // remove forgets an id.
-func (n newIDs) remove(id memory.ObservationID, is func(row uint32) bool) {
-	h := xxhash.Sum64String(string(id))
-	for i := range n {
-		m := &n[i]
+func (n *newIDs) remove(id memory.ObservationID, is func(row uint32) bool) {
+	h := n.hash(id)
+	for i := range n.maps {
+		m := &n.maps[i]
 		if row, ok := m.rows[h]; ok && is(row) {
 			delete(m.rows, h)
 		}
@@ -71,9 +82,9 @@ func (n newIDs) remove(id memory.ObservationID, is func(row uint32) bool) {
 	}
 }
 
-func (n newIDs) len() (sum int) {
-	for i := range n {
-		sum += n[i].len()
+func (n *newIDs) len() (sum int) {
+	for i := range n.maps {
+		sum += n.maps[i].len()
 	}
 	return sum
 }
@@ -81,30 +92,32 @@ func (n newIDs) len() (sum int) {
 // split begins another map, for what comes after a checkpoint; what was there
 // stays until cut. It returns how many maps that is. idOf gives the id in a row's
 // record.
-func (n newIDs) split(idOf func(row uint32) memory.ObservationID) (newIDs, int) {
-	if len(n) == maxIDMaps {
-		n = append(newIDs{merged(n[0], n[1], idOf)}, n[2:]...)
+func (n *newIDs) split(idOf func(row uint32) memory.ObservationID) (before int) {
+	if len(n.maps) == maxIDMaps {
+		n.merge(idOf)
 	}
-	if n[len(n)-1].len() == 0 { // nothing came since the last split
-		return n, len(n) - 1
+	before = len(n.maps)
+	if n.maps[before-1].len() == 0 { // nothing came since the last split
+		return before - 1
 	}
-	return append(n, newIDMap()), len(n)
+	n.maps = append(n.maps, newIDMap())
+	return before
 }
 
 // cut drops the oldest maps, which a checkpoint has taken over.
-func (n newIDs) cut(maps int) newIDs { return append(newIDs{}, n[maps:]...) }
+func (n *newIDs) cut(maps int) { n.maps = append([]idMap{}, n.maps[maps:]...) }
 
-// merged puts a newer map into an older one.
-func merged(old, newer idMap, idOf func(row uint32) memory.ObservationID) idMap {
-	into := newIDs{old}
+// merge puts the second oldest map into the oldest.
+func (n *newIDs) merge(idOf func(row uint32) memory.ObservationID) {
+	into := &n.maps[0]
 	put := func(id memory.ObservationID, row uint32) {
-		into.put(id, row, func(before uint32) bool { return idOf(before) == id })
+		into.put(n.hash(id), id, row, func(before uint32) bool { return idOf(before) == id })
 	}
-	for _, row := range newer.rows {
+	for _, row := range n.maps[1].rows {
 		put(idOf(row), row)
 	}
-	for id, row := range newer.others {
+	for id, row := range n.maps[1].others {
 		put(id, row)
 	}
-	return into[0]
+	n.maps = append(n.maps[:1], n.maps[2:]...)
 }

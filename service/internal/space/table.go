@@ -61,7 +61,7 @@ type table struct {
 
 func newTable() *table {
 	t := &table{
-		ids:         newIDs{newIDMap()},
+		ids:         makeNewIDs(),
 		replaced:    map[memory.ObservationID][]uint32{},
 		quarantined: map[uint32]string{},
 		index:       filter.NewIndex(),
