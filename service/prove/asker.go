@@ -24,6 +24,10 @@ import (
 // dataRows is how many vectors the streams that are asked after repeat.
 const dataRows = 20_000
 
+// askLimit is when an asker gives up, whatever is left to ask: what an ack covers
+// and no recall ever finds would be asked for without end.
+const askLimit = 2 * time.Minute
+
 // order is what an asker is told first, as a line of JSON. Then it either asks
 // Count times, each at its time, or it reads an ack a line and asks after each.
 type order struct {
@@ -103,7 +107,8 @@ func ask(addr string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer c.Close()
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
 	if _, err := c.Status(ctx); err != nil { // the connection is made
 		return err
 	}
