@@ -85,7 +85,7 @@ func (sn *Snapshot) measure(m *Memory) {
 	}
 	t.mu.RLock()
 	m.IDs = idBytes*int64(t.ids.len()) + nameBytes*int64(len(t.replaced)+len(t.quarantined))
-	if t.known.owner == nil {
+	if !inFile(t.known.owner) {
 		m.IDs += 8 * int64(len(t.known.slots))
 	}
 	t.mu.RUnlock()
