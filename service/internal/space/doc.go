@@ -15,7 +15,8 @@
 // two at once. Index belongs to one index worker at a time. Everything else
 // may be called at any time by anyone. Readers take no lock on their way: they
 // load the [Snapshot], which pins the rows, and what they may see of them
-// never changes, except that forgotten rows vanish for all.
+// never changes, except that forgotten rows vanish for all: but for a snapshot
+// from before the space's first chunk grew, which a recall under way may hold.
 //
 // Locks, in the order in which they are taken: table.indexing is held by whoever
 // changes the graph or writes its image, and can be taken before the lease;
